@@ -1,0 +1,62 @@
+"""The exceptions of sgsim.
+
+    SgsimError                    everything that sgsim raises on purpose
+    ├── InputError                something that the user gave cannot be used
+    │   ├── EnvironmentInputError     an account's export
+    │   ├── TrafficInputError         a capture or a log
+    │   └── NotationError             text such as 'tcp 10.0.1.5:40000 > 10.0.2.7:443'
+    ├── ModelError                a rule, group or address that cannot exist (also a ValueError)
+    ├── OutputError               a result cannot be written
+    ├── UnknownVerdictError       --strict, and some verdict is UNKNOWN
+    └── MissingExtraError         a part of sgsim that is not installed
+
+An error speaks to a person: what is wrong, where, and what to do about it.
+"""
+
+from __future__ import annotations
+
+
+class SgsimError(Exception):
+    """Base of every exception that sgsim raises on purpose."""
+
+
+class InputError(SgsimError):
+    """What the user gave cannot be used.
+
+    `source` is the file (or `<stdin>`), `where` a path inside the document or a record number, `problem`
+    what is wrong, `advice` what to do. `str()` is one line made of them.
+    """
+
+    def __init__(self, problem: str, *, source: str = "", where: str = "", advice: str = "") -> None:
+        self.problem, self.source, self.where, self.advice = problem, source, where, advice
+        place = ", ".join(part for part in (source, where) if part)
+        text = f"{place}: {problem}" if place else problem
+        super().__init__(" ".join(f"{text}; {advice}".split()) if advice else " ".join(text.split()))
+
+
+class EnvironmentInputError(InputError):
+    """An account's export cannot be used."""
+
+
+class TrafficInputError(InputError):
+    """A capture or a log cannot be used."""
+
+
+class NotationError(InputError):
+    """Text that should name a flow, an address or a rule cannot be understood."""
+
+
+class ModelError(SgsimError, ValueError):
+    """A value of the model that cannot exist, such as a port above 65535."""
+
+
+class OutputError(SgsimError):
+    """A result cannot be written."""
+
+
+class UnknownVerdictError(SgsimError):
+    """`--strict` was asked for and some verdict is UNKNOWN."""
+
+
+class MissingExtraError(SgsimError):
+    """A part of sgsim is not installed; the message names the extra."""
