@@ -1,0 +1,1 @@
+"""Generators behind tests/strategies.py."""
