@@ -39,7 +39,7 @@ SUBNETS = {  # name: (id, IPv4, IPv6 or None)
 
 def identifier(prefix: str, *parts: object) -> str:
     """An id as AWS makes them, `prefix-0…` with 17 hexadecimal digits, always the same for the same parts."""
-    return f"{prefix}-0{hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}"
+    return f"{prefix}-0{hashlib.sha256(repr((prefix, *parts)).encode()).hexdigest()[:16]}"
 
 
 def group_id(name: str) -> str:
@@ -173,7 +173,7 @@ class Host:
 
     @property
     def mac(self) -> str:
-        return "02:" + ":".join(f"{byte:02x}" for byte in hashlib.sha256(self.name.encode()).digest()[:5])
+        return "0a:" + ":".join(f"{byte:02x}" for byte in hashlib.sha256(self.name.encode()).digest()[:5])
 
 
 HOSTS = {
