@@ -1,1 +1,5 @@
-"""TODO"""
+"""Foreign configuration → Environment. What AWS's JSON looks like is known here and nowhere else."""
+
+from sgsim.importers.environment import read_environment
+
+__all__ = ["read_environment"]
