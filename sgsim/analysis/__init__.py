@@ -1,1 +1,1 @@
-"""TODO"""
+"""Questions about traffic and rules: notation, explanations."""
