@@ -1,0 +1,5 @@
+"""`python -m sgsim.cli` is `sgsim`."""
+
+from sgsim.cli.main import main
+
+main()

@@ -1,0 +1,235 @@
+"""`sgsim replay`: judge captured traffic by the security groups of an account."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import click
+
+from sgsim.cli.manners import Manners, manners_options, note
+from sgsim.cli.options import check_interface, check_vpc, semantics_option
+from sgsim.errors import UnknownVerdictError
+from sgsim.model import Direction, Environment, Semantics
+
+if TYPE_CHECKING:
+    from sgsim.engine import Replay, ReplayOptions, Snapshot
+    from sgsim.report.replay import ReplayReport
+    from sgsim.report.tally import Tally
+    from sgsim.traffic import PacketScan
+
+FORMATS = ("text", "flowlog", "json", "jsonl", "csv", "parquet")
+MOST_NOTES = 5
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for."""
+
+    environment: Path
+    traffic: tuple[str, ...]
+    format: str
+    output: Path | None
+    strict: bool
+    direction: str | None
+    interfaces: tuple[str, ...]
+    vpc: str | None
+    vantage: str | None
+    decapsulate: bool
+    aggregation: str
+    semantics: Semantics
+
+    def described(self) -> dict[str, Any]:
+        """The options that change verdicts or records, for the report."""
+        chosen: dict[str, Any] = {"aggregation": None if self.aggregation == "none" else int(self.aggregation)}
+        if self.direction:
+            chosen["direction"] = self.direction
+        if self.interfaces:
+            chosen["interfaces"] = list(self.interfaces)
+        if self.vpc:
+            chosen["vpc"] = self.vpc
+        if self.vantage:
+            chosen["vantage"] = self.vantage
+        if self.decapsulate:
+            chosen["decapsulate"] = True
+        default = Semantics()
+        changed = {
+            name: value
+            for name in Semantics.__struct_fields__
+            if (value := getattr(self.semantics, name)) != getattr(default, name)
+        }
+        if changed:
+            chosen["semantics"] = {name: _plain(value) for name, value in changed.items()}
+        return chosen
+
+
+def _plain(value: Any) -> Any:
+    return [str(cidr) for cidr in value] if isinstance(value, tuple) else value
+
+
+@click.command("replay", short_help="Judge captured traffic by the security groups of an account.")
+@click.argument("environment", metavar="ENV", type=click.Path(path_type=Path))
+@click.argument("traffic", metavar="TRAFFIC...", nargs=-1, required=True)
+@click.option(
+    "--format",
+    "format",
+    type=click.Choice(FORMATS),
+    default="text",
+    show_default=True,
+    help="text is for people; json is a summary; the others hold one record a row.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write there instead of stdout; the file appears whole or not at all.",
+)
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="Exit with 1, after the output, if a verdict is UNKNOWN or a packet could not be decoded.",
+)
+@click.option("--direction", type=click.Choice(["ingress", "egress"]), help="Only records of this direction.")
+@click.option(
+    "--interface", "interfaces", multiple=True, metavar="ENI", help="Only records of this interface (repeatable)."
+)
+@click.option("--vpc", metavar="VPC", help="The VPC that the traffic's addresses belong to, where VPCs overlap.")
+@click.option("--vantage", metavar="ENI", help="The interface at which the capture was taken: only it is judged.")
+@click.option("--decapsulate", is_flag=True, help="Judge what VXLAN (traffic mirroring) and Geneve carry.")
+@click.option(
+    "--aggregation",
+    type=click.Choice(["600", "60", "none"]),
+    default="600",
+    show_default=True,
+    help="Seconds of a record's interval; none: one record per flow.",
+)
+@semantics_option
+@manners_options
+@click.pass_obj
+def replay_command(manners: Manners, /, **arguments: Any) -> None:
+    """Judge the packets of TRAFFIC (pcap, pcapng; gzip, zstd; - for stdin) by the security groups in ENV.
+
+    ENV is a file or a directory of what `aws ec2 describe-…` prints, or what `sgsim collect` wrote.
+    """
+    Run(Request(**arguments), manners).run()
+
+
+class Run:
+    """One replay, from files to output."""
+
+    def __init__(self, request: Request, manners: Manners) -> None:
+        self.request, self.manners = request, manners
+
+    def run(self) -> None:
+        """Raises SgsimError."""
+        from sgsim.engine import Snapshot
+        from sgsim.importers import read_environment
+        from sgsim.report.output import open_output
+        from sgsim.report.tally import Tally
+        from sgsim.traffic import scan_packets
+
+        environment = read_environment(self.request.environment)
+        options = self.options(environment)
+        scan = scan_packets(self.request.traffic, decapsulate=self.request.decapsulate)
+        snapshot = Snapshot.of(environment, semantics=self.request.semantics)
+        tally = Tally(len(snapshot.tables.rule_ids))
+        with open_output(self.request.output) as output:
+            if self.request.format in ("text", "json"):
+                self.write_report(output, snapshot, scan, options, tally)
+            else:
+                self.write_records(output, snapshot, scan, options, tally)
+        self.judge_strictly(scan, tally)
+
+    def options(self, environment: Environment) -> ReplayOptions:
+        """What the engine is told; every id that the user gave is in the environment."""
+        from sgsim.engine import ReplayOptions
+
+        asked = self.request
+        return ReplayOptions(
+            aggregation=None if asked.aggregation == "none" else int(asked.aggregation),
+            vantage=asked.vantage and check_interface(environment, "--vantage", asked.vantage),
+            vpc_id=asked.vpc and check_vpc(environment, "--vpc", asked.vpc),
+            interfaces=frozenset(check_interface(environment, "--interface", name) for name in asked.interfaces)
+            or None,
+            direction=Direction[asked.direction.upper()] if asked.direction else None,
+        )
+
+    def replayed(self, snapshot: Snapshot, scan: PacketScan, options: ReplayOptions) -> Replay:
+        from sgsim.cli.progress import followed
+        from sgsim.engine import replay
+
+        return replay(snapshot, followed(scan, color=self.manners.colored(sys.stderr)), options)
+
+    def write_report(
+        self, output: BinaryIO, snapshot: Snapshot, scan: PacketScan, options: ReplayOptions, tally: Tally
+    ) -> None:
+        """Text or the JSON summary: everything is counted first, then written."""
+        from sgsim.report.replay_json import replay_json
+        from sgsim.report.replay_text import replay_text
+        from sgsim.report.style import Style
+
+        replayed = self.replayed(snapshot, scan, options)
+        for verdicts in replayed:
+            tally.add(verdicts)
+        report = self.report(snapshot, scan, replayed, tally)
+        if self.request.format == "json":
+            output.write(replay_json(report))
+        else:
+            to_terminal = self.request.output is None and self.manners.colored(sys.stdout)
+            style = Style(to_terminal or self.manners.color == "always")
+            output.write(replay_text(report, style).encode("utf-8", "backslashreplace"))
+
+    def write_records(
+        self, output: BinaryIO, snapshot: Snapshot, scan: PacketScan, options: ReplayOptions, tally: Tally
+    ) -> None:
+        """Records as they come; what they cannot say goes to stderr."""
+        from sgsim.report.columns import Names
+        from sgsim.report.records import record_writer
+
+        names = Names(snapshot.environment, snapshot.tables.interface_ids, snapshot.tables.rule_ids)
+        writer = record_writer(self.request.format, output, names)
+        for verdicts in self.replayed(snapshot, scan, options):
+            tally.add_totals(verdicts)
+            writer.write(verdicts)
+        lacks = writer.finish()
+        for message in [*_notes(snapshot.environment, scan), *lacks]:
+            note(message)
+
+    def report(self, snapshot: Snapshot, scan: PacketScan, replayed: Replay, tally: Tally) -> ReplayReport:
+        from sgsim.report.labels import Labels
+        from sgsim.report.replay import ReplayReport
+
+        labels = Labels(snapshot.environment, snapshot.tables.interface_ids, snapshot.tables.rule_ids)
+        return ReplayReport(
+            source=str(self.request.environment),
+            labels=labels,
+            files=scan.counts,
+            tally=tally,
+            options=self.request.described(),
+            vantage=self.request.vantage,
+        )
+
+    def judge_strictly(self, scan: PacketScan, tally: Tally) -> None:
+        """Under --strict, raise UnknownVerdictError if anything is not known; the output is complete by then."""
+        undecodable = sum(file.truncated + file.damaged + file.unsupported for file in scan.counts)
+        if self.request.strict and (tally.unknown or undecodable):
+            raise UnknownVerdictError(
+                f"--strict: {tally.unknown} records are UNKNOWN and {undecodable} packets could not be decoded; "
+                "the text report says why"
+            )
+
+
+def _notes(environment: Environment, scan: PacketScan) -> Iterable[str]:
+    """What the user of a machine format should know: warnings, and packets that gave no record."""
+    yield from environment.warnings[:MOST_NOTES]
+    if len(environment.warnings) > MOST_NOTES:
+        yield f"{len(environment.warnings) - MOST_NOTES} more warnings; --format text has all"
+    for file in scan.counts:
+        if file.total != file.decoded:
+            causes = "; ".join(f"{packets} {cause}" for cause, packets in sorted(file.causes.items()))
+            yield f"{file.source}: {file.total - file.decoded} of {file.total} packets not used: {causes}"
+        yield from (f"{file.source}: {remark}" for remark in file.notes)

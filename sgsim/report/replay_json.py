@@ -1,0 +1,123 @@
+"""The report on a replay as one JSON document (docs/output.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from sgsim.flows import AMBIGUOUS, INGRESS, NO_INTERFACE
+from sgsim.model import ICMP, ICMPV6
+from sgsim.report.replay import FileCounts, ReplayReport
+from sgsim.report.schemas import SUMMARY_SCHEMA
+from sgsim.report.situations import Line, situations
+from sgsim.report.tally import MANY, Count
+from sgsim.verdicts import Reason, Verdict
+
+__all__ = ["replay_json"]
+
+MOST_PEERS = 20
+
+
+def replay_json(report: ReplayReport) -> bytes:
+    """The document, indented; ends with a line feed."""
+    document = {
+        "schema": SUMMARY_SCHEMA,
+        "environment": report.source,
+        "options": dict(report.options),
+        "traffic": [_file(file) for file in report.files],
+        "neighbour_discovery_packets": report.neighbours,
+        "start": report.tally.start,
+        "end": report.tally.end,
+        "totals": _totals(report),
+        "situations": [*_situations(report, Verdict.REJECT), *_situations(report, Verdict.UNKNOWN)],
+        "rules": _rules(report),
+        "public_addresses": [{"interface_id": use.interface_id, "packets": use.packets} for use in report.public],
+        "warnings": list(report.labels.environment.warnings),
+    }
+    return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
+
+
+def _file(file: FileCounts) -> dict[str, Any]:
+    counts = ("total", "decoded", "not_ip", "truncated", "damaged", "unsupported", "duplicate")
+    return {
+        "source": file.source,
+        **{name: getattr(file, name) for name in counts},
+        "causes": dict(sorted(file.causes.items())),
+        "notes": list(file.notes),
+    }
+
+
+def _count(count: Count) -> dict[str, int]:
+    return {"records": count.records, "packets": count.packets, "bytes": count.bytes}
+
+
+def _totals(report: ReplayReport) -> list[dict[str, Any]]:
+    return [
+        {"action": action.name, "reason": reason.name, **_count(count)}
+        for (action, reason), count in sorted(report.tally.totals.items())
+    ]
+
+
+def _situations(report: ReplayReport, verdict: Verdict) -> Iterable[dict[str, Any]]:
+    for situation in situations(report.tally.groups.values(), verdict):
+        arrived = report.vantage is not None and verdict is Verdict.REJECT and situation.direction == INGRESS
+        known = situation.interface != NO_INTERFACE
+        yield {
+            "action": verdict.name,
+            "reason": Reason(situation.reason).name,
+            "disagreement": arrived,
+            "interface_id": report.labels.interface_ids[situation.interface] if situation.interface >= 0 else None,
+            "ambiguous": situation.interface == AMBIGUOUS,
+            "flow_direction": ("ingress" if situation.direction == INGRESS else "egress") if known else None,
+            **_count(situation.count),
+            "services": [_line(report, line) for line in situation.lines],
+        }
+
+
+def _line(report: ReplayReport, line: Line) -> dict[str, Any]:
+    key, sample, labels = line.key, line.sample, report.labels
+    icmp = key.protocol in (ICMP, ICMPV6)
+    return {
+        "protocol": key.protocol,
+        "ports": [] if icmp else [port for port in line.services if port != MANY],
+        "icmp_type": key.service >> 8 if icmp and key.service != 0xFFFF else None,
+        "icmp_code": key.service & 0xFF if icmp and key.service != 0xFFFF else None,
+        "answers": key.answer,
+        "fragment": key.fragment,
+        **_count(line.count),
+        "start": line.start,
+        "end": line.end,
+        "peers": [
+            {"address": labels.address(peer), "records": records}
+            for peer, records in line.peers.most_common(MOST_PEERS)
+        ],
+        "more_peers": line.more_peers or len(line.peers) > MOST_PEERS,
+        "possible_rule_ids": sorted(labels.rule_ids[rule] for rule in line.possible_rules),
+        "sample": {
+            "srcaddr": labels.address((sample.family, sample.srcaddr)),
+            "dstaddr": labels.address((sample.family, sample.dstaddr)),
+            "srcport": sample.srcport,
+            "dstport": sample.dstport,
+        },
+    }
+
+
+def _rules(report: ReplayReport) -> list[dict[str, Any]]:
+    tally, labels = report.tally, report.labels
+    found = []
+    for index, rule_id in enumerate(labels.rule_ids):
+        rule, group = labels.rules.get(rule_id, (None, None))
+        found.append(
+            {
+                "rule_id": rule_id,
+                "group_id": group.group_id if group else None,
+                "attached": bool(group and group.group_id in labels.used_groups),
+                "rule": labels.what(rule) if rule else None,
+                "hits": int(tally.hits[index]),
+                "sole_hits": int(tally.sole_hits[index]),
+                "possible_hits": int(tally.possible_hits[index]),
+            }
+        )
+    return sorted(found, key=lambda entry: str(entry["rule_id"]))

@@ -1,0 +1,5 @@
+"""Names of the machine formats; a number goes up when a reader of the old one would misread the new one."""
+
+RECORD_SCHEMA = "sgsim.replay.record/1"
+SUMMARY_SCHEMA = "sgsim.replay.summary/1"
+EXPLANATION_SCHEMA = "sgsim.explanation/1"
