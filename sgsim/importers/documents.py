@@ -28,6 +28,7 @@ __all__ = ["Listing", "Origin", "convert_all", "find_files", "folder_of", "read_
 
 _SUFFIXES = (".json", ".json.gz")
 _LIST_ID = re.compile(r"(?<![0-9A-Za-z])pl-[0-9a-f]{8,17}(?![0-9A-Za-z])")
+_NEWLINE = b"\n"
 _WORDS = {
     "int": "a whole number",
     "float": "a number with a fraction",
@@ -162,10 +163,6 @@ def read_listings(path: Path, *, named: bool) -> list[Listing]:
         raise _wrong_type(error).located(source) from None
     except RecursionError:
         raise EnvironmentInputError("JSON is nested too deeply", source=source, advice=EXPORT_AGAIN) from None
-    except UnicodeDecodeError as error:
-        raise EnvironmentInputError(
-            f"the text is not UTF-8 ({error.reason})", source=source, advice=EXPORT_AGAIN
-        ) from None
     except ValueError as error:
         raise _broken_json(data, source, error) from None
     if named and not listings:
@@ -284,19 +281,28 @@ def _wrong_type(error: msgspec.ValidationError) -> BadFieldError:
 
 
 def _broken_json(data: bytes, source: str, error: ValueError) -> EnvironmentInputError:
-    """Where JSON stops being JSON. Python's own parser is slower, but knows line and column."""
-    where, problem = "", str(error)
+    """Where JSON stops being JSON. Python's own parser is slower, but knows what it misses and where."""
     if not data.strip():
         return EnvironmentInputError("the file is empty", source=source, advice=EXPORT_AGAIN)
+    problem, place = f"this is not JSON ({error})", None
+    if match := re.search(r" ?\(byte (\d+)\)", str(error)):
+        problem, place = problem.replace(match[0], ""), int(match[1])
     try:
         json.loads(data, parse_constant=_no_constant)
     except json.JSONDecodeError as found:
-        where, problem = f"line {found.lineno} column {found.colno}", found.msg
+        place = len(found.doc[: found.pos].encode("utf-8", "surrogatepass"))
+        problem = f"this is not JSON ({found.msg})"
         if found.pos >= len(found.doc.rstrip()) or "Unterminated" in found.msg:
             problem = f"the document stops in the middle ({found.msg})"
+    except UnicodeDecodeError as found:
+        problem, place = f"the text is not UTF-8 ({found.reason})", found.start
     except (ValueError, RecursionError) as found:
-        problem = str(found)
-    return EnvironmentInputError(f"this is not JSON: {problem}", source=source, where=where, advice=EXPORT_AGAIN)
+        problem = f"this is not JSON ({found})"
+    where = ""
+    if place is not None:
+        before = data[:place]
+        where = f"line {before.count(_NEWLINE) + 1} byte {place - before.rfind(_NEWLINE)}"
+    return EnvironmentInputError(problem, source=source, where=where, advice=EXPORT_AGAIN)
 
 
 def _no_constant(name: str) -> None:
