@@ -1,1 +1,112 @@
-"""TODO"""
+"""Environment → RuleTables: every group compiled once, shared by all interfaces that carry it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from sgsim.compiler.addresses import Holder, address_index, prefix_lists
+from sgsim.compiler.interfaces import interface_columns, services, specials, wide_groups
+from sgsim.compiler.references import references, vpc_ids
+from sgsim.compiler.rules import Subjects, address_rows, rule_columns, subject_rows
+from sgsim.model import Environment, NetworkInterface, Semantics
+from sgsim.model.facts import AUTO_TRACKED_INTERFACE_TYPES
+from sgsim.tables import AddressRows, FamilyTables, RuleTables
+from sgsim.tables.lookup import NumberIndex
+
+__all__ = ["compile_environment"]
+
+
+def compile_environment(environment: Environment, semantics: Semantics) -> RuleTables:
+    """Compile everything that evaluation looks up; linear in rules, entries, interfaces and addresses."""
+    interfaces = list(environment.interfaces.values())
+    group_numbers = _group_numbers(environment)
+    groups = [environment.groups.get(group_id) for group_id in group_numbers]
+    columns = rule_columns(groups)
+    subjects = Subjects()
+    by_subject = subject_rows(columns, subjects, groups)
+    for peer, _, _ in subjects.references:
+        group_numbers.setdefault(peer.group_id, len(group_numbers))
+    vpcs = vpc_ids(environment, subjects)
+    vpc_numbers = {vpc_id or None: number for number, vpc_id in enumerate(vpcs)}
+    rows = {family: address_rows(columns, family) for family in (4, 6)}
+
+    wide = wide_groups(rows, len(groups))
+    families = {
+        family: _family(family, rows[family], environment, interfaces, vpc_numbers, list(subjects.prefix_lists))
+        for family in (4, 6)
+    }
+    return RuleTables(
+        rule_ids=columns.rule_ids,
+        interface_ids=list(environment.interfaces),
+        group_ids=list(group_numbers),
+        vpc_ids=vpcs,
+        rule_groups=(columns.table >> 1).astype(np.int32),
+        v4=families[4],
+        v6=families[6],
+        subject_rows=by_subject,
+        interfaces=interface_columns(interfaces, groups, group_numbers, vpc_numbers, wide, by_subject, semantics),
+        references=references(environment, semantics, subjects, group_numbers, vpc_numbers),
+        exempt=semantics.exempt,
+        untracked_flows=semantics.untracked_flows,
+        macs=_numbers((interface.mac, position) for position, interface in enumerate(interfaces)),
+        vnis=_sessions(environment),
+    )
+
+
+def _family(
+    family: int,
+    rows: AddressRows,
+    environment: Environment,
+    interfaces: Sequence[NetworkInterface],
+    vpc_numbers: Mapping[str | None, int],
+    prefix_list_ids: Sequence[str],
+) -> FamilyTables:
+    networks = [vpc_numbers[interface.vpc_id] for interface in interfaces]
+    private = [
+        Holder(position, networks[position], interface.addresses, interface.prefixes)
+        for position, interface in enumerate(interfaces)
+    ]
+    public = [
+        Holder(position, networks[position], interface.public_addresses, ())
+        for position, interface in enumerate(interfaces)
+        if interface.public_addresses
+    ]
+    tracked = [
+        holder
+        for holder, interface in zip(private, interfaces)
+        if interface.interface_type in AUTO_TRACKED_INTERFACE_TYPES
+    ]
+    return FamilyTables(
+        rows=rows,
+        prefix_lists=prefix_lists(family, prefix_list_ids, environment.prefix_lists),
+        addresses=address_index(family, private),
+        public_addresses=address_index(family, public),
+        auto_tracked=address_index(family, tracked),
+        specials=specials(family, interfaces, environment),
+        services=services(family),
+    )
+
+
+def _numbers(pairs: Iterable[tuple[int | None, int]]) -> NumberIndex:
+    known = [(number, interface) for number, interface in pairs if number is not None]
+    return NumberIndex.of([number for number, _ in known], [interface for _, interface in known])
+
+
+def _sessions(environment: Environment) -> NumberIndex:
+    """Mirror sessions of known interfaces."""
+    numbers = {interface_id: position for position, interface_id in enumerate(environment.interfaces)}
+    return _numbers(
+        (session.vni, numbers[session.interface_id])
+        for session in environment.mirror_sessions.values()
+        if session.interface_id in numbers
+    )
+
+
+def _group_numbers(environment: Environment) -> dict[str, int]:
+    """Described groups first, then those that interfaces carry undescribed."""
+    named = dict.fromkeys(environment.groups)
+    for interface in environment.interfaces.values():
+        named.update(dict.fromkeys(interface.group_ids))
+    return {group_id: number for number, group_id in enumerate(named)}

@@ -1,0 +1,161 @@
+"""Interfaces → columns: the groups they carry, what leaves them unfiltered or undecided, addresses special to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from sgsim.model import (
+    TCP,
+    UDP,
+    UNFILTERED_INTERFACE_TYPES,
+    Cidr,
+    Direction,
+    Environment,
+    NetworkInterface,
+    SecurityGroup,
+    Semantics,
+    parse_address,
+    parse_cidr,
+)
+from sgsim.model.facts import AUTO_TRACKED_INTERFACE_TYPES
+from sgsim.tables.columns import PORT_UNKNOWN, SERVICE_BITS, AddressRows, Interfaces, SubjectRows
+from sgsim.tables.exempt import OWN, RESOLVER, ROUTER, Services, Specials
+from sgsim.tables.lookup import split_addresses
+
+__all__ = ["interface_columns", "services", "specials"]
+
+_CLASSIC_DNS = Cidr(*parse_address("172.16.0.23"), 32)
+_IPV6_ROUTER = Cidr(*parse_address("fe80:ec2::1"), 128)
+
+
+def interface_columns(
+    interfaces: Sequence[NetworkInterface],
+    groups: Sequence[SecurityGroup | None],
+    group_numbers: Mapping[str, int],
+    vpc_numbers: Mapping[str | None, int],
+    wide: npt.NDArray[np.uint8],
+    subjects: SubjectRows,
+    semantics: Semantics,
+) -> Interfaces:
+    """The columns; `wide` is that of each group (see `wide_groups`)."""
+    carried = [sorted({group_numbers[group_id] for group_id in interface.group_ids}) for interface in interfaces]
+    sizes = np.array([len(numbers) for numbers in carried], np.int64)
+    offsets = np.zeros(len(interfaces) + 1, np.int32)
+    np.cumsum(sizes, out=offsets[1:])
+    flat = np.array([number for numbers in carried for number in numbers], np.int32)
+    undefined = np.array([group is None for group in groups], np.bool_)
+    classic = np.array([group is not None and group.classic for group in groups], np.bool_)
+    gateway = np.array([interface.interface_type in UNFILTERED_INTERFACE_TYPES for interface in interfaces], np.bool_)
+    bare = sizes == 0
+    open_egress = _any_of(classic, flat, sizes) & semantics.exempt
+    unfiltered = np.where(bare & gateway, 3, np.where(open_egress, 1 << Direction.EGRESS, 0))
+    return Interfaces(
+        offsets=offsets,
+        groups=flat,
+        vpc=np.array([vpc_numbers[interface.vpc_id] for interface in interfaces], np.int32),
+        unfiltered=unfiltered.astype(np.uint8),
+        unresolved=(bare & ~gateway) | _any_of(undefined, flat, sizes),
+        wide=_bits_of(wide, flat, sizes),
+        references=_bits_of(_direction_bits(subjects, len(groups)), flat, sizes),
+        tracked=np.array(
+            [interface.interface_type in AUTO_TRACKED_INTERFACE_TYPES for interface in interfaces], np.bool_
+        ),
+    )
+
+
+def _bits_of(
+    bits: npt.NDArray[np.uint8], carried: npt.NDArray[np.int32], sizes: npt.NDArray[np.int64]
+) -> npt.NDArray[np.uint8]:
+    """Per interface the disjunction of its groups' bits."""
+    result = np.zeros(len(sizes), np.uint8)
+    np.bitwise_or.at(result, np.repeat(np.arange(len(sizes)), sizes), bits[carried])
+    return result
+
+
+def _any_of(
+    flags: npt.NDArray[np.bool_], carried: npt.NDArray[np.int32], sizes: npt.NDArray[np.int64]
+) -> npt.NDArray[np.bool_]:
+    return _bits_of(flags.astype(np.uint8), carried, sizes).astype(np.bool_)
+
+
+def _direction_bits(rows: SubjectRows, groups: int) -> npt.NDArray[np.uint8]:
+    """Per group: bit `direction` set where a rule refers to a group."""
+    tables = np.repeat(np.arange(2 * groups), np.diff(rows.offsets))
+    refers = np.bincount(tables[rows.subject >= 0], minlength=2 * groups).reshape(groups, 2) > 0
+    return (refers[:, 0] | refers[:, 1] << 1).astype(np.uint8)
+
+
+def wide_groups(rows: Mapping[int, AddressRows], groups: int) -> npt.NDArray[np.uint8]:
+    """Per group: bit `direction << 2 | (family == 6) << 1 | udp` set for a rule for all addresses and all ports."""
+    bits = np.zeros(groups, np.uint8)
+    for family, part in rows.items():
+        table = np.repeat(np.arange(2 * groups), np.diff(part.offsets))
+        for udp, protocol in enumerate((TCP, UDP)):
+            base = protocol << SERVICE_BITS
+            all_ports = (part.first <= base) & (part.last >= base + PORT_UNKNOWN)
+            wide = table[(part.length == 0) & all_ports]
+            shift = (wide & 1) << 2 | (family == 6) << 1 | udp
+            np.bitwise_or.at(bits, wide >> 1, (1 << shift).astype(np.uint8))
+    return bits
+
+
+def specials(family: int, interfaces: Sequence[NetworkInterface], environment: Environment) -> Specials:
+    """The ranges of one family that are special to each interface."""
+    offsets, blocks, kinds = [0], [], []
+    for interface in interfaces:
+        for block, kind in _special_blocks(interface, environment):
+            if block.family == family:
+                blocks.append(block)
+                kinds.append(kind)
+        offsets.append(len(blocks))
+    return Specials(
+        np.array(offsets, np.int64),
+        *split_addresses([block.network for block in blocks]),
+        *split_addresses([block.last for block in blocks]),
+        np.array(kinds, np.uint8),
+    )
+
+
+def _special_blocks(interface: NetworkInterface, environment: Environment) -> list[tuple[Cidr, int]]:
+    width = {4: 32, 6: 128}
+    blocks = [(Cidr(family, value, width[family]), OWN) for family, value in interface.addresses]
+    blocks += [(prefix, OWN) for prefix in interface.prefixes]
+    subnet = None if interface.subnet_id is None else environment.subnets.get(interface.subnet_id)
+    if subnet is not None:
+        blocks += [(Cidr(cidr.family, cidr.network + 1, width[cidr.family]), ROUTER) for cidr in subnet.cidrs]
+    vpc = None if interface.vpc_id is None else environment.vpcs.get(interface.vpc_id)
+    if vpc is not None and vpc.cidrs and vpc.cidrs[0].family == 4:
+        blocks.append((Cidr(4, vpc.cidrs[0].network + 2, 32), RESOLVER))
+    if any(group is not None and group.classic for group in map(environment.groups.get, interface.group_ids)):
+        blocks.append((_CLASSIC_DNS, RESOLVER))
+    blocks.append((_IPV6_ROUTER, ROUTER))
+    return blocks
+
+
+def services(family: int) -> Services:
+    """Exempt services at fixed addresses (docs/semantics.md §3, §9.8)."""
+    listed = [
+        (parse_address(text), protocol, port)
+        for texts, protocols, port in (
+            ("169.254.169.253 fd00:ec2::253", (TCP, UDP), 53),
+            ("169.254.169.123 fd00:ec2::123", (UDP,), 123),
+            ("169.254.169.254 fd00:ec2::254", (TCP,), 80),
+            ("169.254.170.2", (TCP,), 80),
+            ("169.254.169.250 169.254.169.251", (TCP,), 1688),
+        )
+        for text in texts.split()
+        for protocol in protocols
+    ]
+    chosen = [(address.value, protocol, port) for address, protocol, port in listed if address.family == family]
+    link_local = parse_cidr("169.254.0.0/16" if family == 4 else "fe80::/10")
+    shift = 0 if family == 4 else 64
+    return Services(
+        *split_addresses([value for value, _, _ in chosen]),
+        np.array([protocol for _, protocol, _ in chosen], np.uint8),
+        np.array([port for _, _, port in chosen], np.uint16),
+        np.array([link_local.network >> shift, link_local.last >> shift], np.uint64),
+        np.array((67, 68) if family == 4 else (546, 547), np.uint16),
+    )
