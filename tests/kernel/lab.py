@@ -97,6 +97,10 @@ class Host:
         """Replace the rules; connections stay."""
         _run("ip", "netns", "exec", self.name, "nft", "-f", "-", text="flush ruleset\n" + ruleset)
 
+    def set(self, sysctl: str, value: int) -> None:
+        """Write one of the namespace's settings under /proc/sys/net."""
+        _inside(self.name, lambda: _write_sysctl(sysctl, value))
+
     def counters(self) -> Counter[str]:
         """Packets that each rule matched so far, by the rule's comment."""
         listing = json.loads(_run("ip", "netns", "exec", self.name, "nft", "-j", "list", "ruleset"))
