@@ -1,0 +1,163 @@
+"""Captured packets through the rules, in time: a stream of packet batches to a stream of records.
+
+Memory follows the flows of an interval and the open connections: what neither has is forgotten now and then. A flow
+that comes back after that is a new one, with a new flow id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from sgsim.engine.records import RecordTable
+from sgsim.engine.snapshot import Snapshot
+from sgsim.engine.tracking import Tracker
+from sgsim.errors import ModelError
+from sgsim.kernels.tracking_layout import HOT_KIND, HOT_PUBLIC, KIND_UNSEEN, TOTALS_PATH
+from sgsim.model import Direction
+from sgsim.packets import PacketBatch
+from sgsim.verdicts import MatchSets, Reason, Verdict, Verdicts
+
+__all__ = ["Replay", "ReplayOptions", "ReplaySummary", "replay"]
+
+#: Packets that go through all steps together: few enough that what one step touched is in the cache for the next.
+_CHUNK = 1 << 14
+#: Micro-flows that are remembered before anything is forgotten; some 300 bytes each.
+_REMEMBERED = 1 << 18
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayOptions:
+    """What the user asked of a replay.
+
+    `aggregation` is the length of a record's interval in seconds, None for one record a flow; `vantage` the interface
+    at which the capture was taken, the only one that is judged; `vpc_id` the VPC that addresses belong to. Records
+    of other `interfaces` than these (ids) or of the other `direction` are judged but not given out. `threads` limits
+    those that judge flows.
+    """
+
+    aggregation: int | None = 600
+    vantage: str | None = None
+    vpc_id: str | None = None
+    interfaces: frozenset[str] | None = None
+    direction: Direction | None = None
+    threads: int | None = None
+
+
+@dataclass(slots=True)
+class ReplaySummary:
+    """What is counted beside the records.
+
+    `answers` counts packets by (reason, verdict) at each end, `paths` by the conjunction of both ends.
+    `public_addresses` counts packets whose source or destination is the public or Elastic address of an interface,
+    which shows untranslated traffic (docs/semantics.md §9.14). `neighbour_discovery` packets give no record. Under a
+    vantage, `disagreements` counts packets that it cannot have received under these rules. `backwards` counts packets
+    earlier than the one before. `flows` counts flow ids. `hits[i]` counts the ends of flows that open connections
+    which the rules of match set `sets[i]` accept, each once.
+    """
+
+    packets: int = 0
+    neighbour_discovery: int = 0
+    backwards: int = 0
+    flows: int = 0
+    disagreements: int = 0
+    first_ns: int | None = None
+    last_ns: int | None = None
+    answers: dict[tuple[Reason, Verdict], int] = field(default_factory=dict)
+    paths: dict[Verdict, int] = field(default_factory=dict)
+    public_addresses: dict[str, int] = field(default_factory=dict)
+    hits: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, np.int64))
+    sets: MatchSets = field(default_factory=lambda: MatchSets.of([[]]))
+
+
+class Replay:
+    """Records by interval, flow id, the sender's end first. To be iterated once; `summary` is complete then."""
+
+    def __init__(self, snapshot: Snapshot, scan: Iterable[PacketBatch], options: ReplayOptions) -> None:
+        self.snapshot, self.options = snapshot, options
+        self.summary = ReplaySummary()
+        self._scan = scan
+        ids = snapshot.tables.interface_ids
+        for asked in {options.vantage, *(options.interfaces or ())} - {None}:
+            if asked not in snapshot.environment.interfaces:
+                raise ModelError(f"interface {asked} is not in the environment")
+        interfaces = options.interfaces
+        wanted = None if interfaces is None else frozenset(n for n, name in enumerate(ids) if name in interfaces)
+        self._tracker = Tracker(snapshot, vantage=options.vantage, vpc_id=options.vpc_id, threads=options.threads)
+        self._records = RecordTable(self._tracker, options.aggregation, wanted, options.direction)
+        self._public = np.zeros(len(ids), np.int64)
+        self._forget_at = _REMEMBERED
+        self._previous: int | None = None
+
+    def __iter__(self) -> Iterator[Verdicts]:
+        done = 0
+        for batch in self._scan:
+            start = 0
+            while start < len(batch):
+                # Steps end at multiples of the chunk in the whole input: how it is split into batches cannot matter.
+                stop = min(len(batch), start + _CHUNK - done % _CHUNK)
+                yield from self._step(batch, start, stop)
+                done += stop - start
+                start = stop
+                if done % _CHUNK == 0:
+                    self._forget(int(batch.time[stop - 1]))
+        yield from self._records.flush()
+        self._complete()
+
+    def _step(self, batch: PacketBatch, start: int, stop: int) -> Iterator[Verdicts]:
+        tracked = self._tracker.step(batch, start, stop)
+        self._observe(batch.time[start:stop], tracked.packets.flow)
+        yield from self._records.add(tracked)
+
+    def _observe(self, time: npt.NDArray[np.int64], flow: npt.NDArray[np.int32]) -> None:
+        """Count what gives no record."""
+        summary, store = self.summary, self._tracker.store
+        summary.packets += len(time)
+        if self._previous is not None:
+            summary.backwards += int(time[0] < self._previous)
+        summary.backwards += int(np.count_nonzero(time[1:] < time[:-1]))
+        self._previous = int(time[-1])
+        first, last = int(time.min()), int(time.max())
+        summary.first_ns = first if summary.first_ns is None else min(summary.first_ns, first)
+        summary.last_ns = last if summary.last_ns is None else max(summary.last_ns, last)
+        if store.shows_neighbour_discovery:
+            summary.neighbour_discovery += int(np.count_nonzero(store.hot[flow, HOT_KIND] == KIND_UNSEEN))
+        if store.shows_public_addresses:
+            for column in (HOT_PUBLIC, HOT_PUBLIC + 1):
+                shown = store.hot[flow, column]
+                self._public += np.bincount(shown[shown >= 0], minlength=len(self._public))
+
+    def _forget(self, now: int) -> None:
+        """Keep what is remembered in bounds."""
+        store = self._tracker.store
+        if store.flows.count < self._forget_at:
+            return
+        self._records.moved(*self._tracker.forget(now))
+        # Twice what is left, so that forgetting costs a constant share of the work however much stays open.
+        self._forget_at = max(_REMEMBERED, 2 * store.flows.count)
+
+    def _complete(self) -> None:
+        summary, records, store = self.summary, self._records, self._tracker.store
+        ids = self.snapshot.tables.interface_ids
+        summary.flows = store.flow_count
+        summary.disagreements = records.disagreements
+        summary.public_addresses = {ids[n]: int(self._public[n]) for n in np.flatnonzero(self._public).tolist()}
+        for reason in Reason:
+            for verdict in Verdict:
+                if count := int(records.totals[reason, verdict]):
+                    summary.answers[reason, verdict] = count
+        summary.paths = {verdict: int(records.totals[TOTALS_PATH, verdict]) for verdict in Verdict}
+        summary.sets = store.rules.sets
+        hits = records.hits
+        summary.hits = np.concatenate([hits, np.zeros(len(summary.sets) - len(hits), np.int64)])
+
+
+def replay(snapshot: Snapshot, scan: Iterable[PacketBatch], options: ReplayOptions | None = None) -> Replay:
+    """Judge captured packets by the rules of a snapshot; nothing is read before the result is iterated.
+
+    Raises ModelError if an interface of the options is not in the environment.
+    """
+    return Replay(snapshot, scan, ReplayOptions() if options is None else options)

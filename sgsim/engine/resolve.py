@@ -1,0 +1,181 @@
+"""Which interface is meant: the two ends of a flow, from where it was captured and what its headers say.
+
+In this order: the vantage; the mirror session that a VXLAN network identifier names; the Ethernet addresses (source =
+egress, destination = ingress); an address that exactly one interface or delegated prefix has. Several candidates are
+AMBIGUOUS, never the first. Public and Elastic addresses identify no interface (docs/semantics.md §9.14).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from sgsim.flows import NO_INTERFACE
+from sgsim.model import NetworkInterface
+
+if TYPE_CHECKING:
+    from sgsim.engine.snapshot import Snapshot
+
+__all__ = ["Ends", "FindsEnds", "Headers", "Resolver"]
+
+_GROUP_BIT = np.uint64(1 << 40)  # the lowest bit of a MAC address's first byte: broadcast and multicast
+
+
+class Headers(NamedTuple):
+    """What identifies the ends of n flows, as columns; addresses are two 64-bit halves."""
+
+    family: npt.NDArray[np.uint8]
+    src_hi: npt.NDArray[np.uint64]
+    src_lo: npt.NDArray[np.uint64]
+    dst_hi: npt.NDArray[np.uint64]
+    dst_lo: npt.NDArray[np.uint64]
+    src_mac: npt.NDArray[np.uint64]
+    dst_mac: npt.NDArray[np.uint64]
+    vni: npt.NDArray[np.int32]
+
+    def at(self, rows: npt.NDArray[Any]) -> Headers:
+        """Some of the rows."""
+        return Headers(*(column[rows] for column in self))
+
+
+class Ends(NamedTuple):
+    """Interfaces of n flows, int32 as `FlowBlock.interface`.
+
+    `egress` is the sender's, `ingress` the receiver's; NO_INTERFACE also where an end is not judged because the
+    packet was captured at the other one, which `observed` (bool) marks. `public_src` and `public_dst` are the
+    interfaces whose public or Elastic address the flow shows.
+    """
+
+    egress: npt.NDArray[np.int32]
+    ingress: npt.NDArray[np.int32]
+    observed: npt.NDArray[np.bool_]
+    public_src: npt.NDArray[np.int32]
+    public_dst: npt.NDArray[np.int32]
+
+
+class FindsEnds(Protocol):
+    """What tracking asks of a resolver."""
+
+    def resolve(self, headers: Headers) -> Ends:
+        """The ends of every row."""
+        ...
+
+
+class Resolver:
+    """Finds the ends of flows in one snapshot's environment.
+
+    `vantage` is the interface id at which everything was captured, `vpc_id` the VPC to whose interfaces addresses
+    belong; None where the user did not say.
+    """
+
+    def __init__(self, snapshot: Snapshot, vantage: str | None = None, vpc_id: str | None = None) -> None:
+        self._tables = snapshot.tables
+        self._interfaces = snapshot.environment.interfaces
+        self._vpc_id = vpc_id
+        self._vantage = None if vantage is None else self._tables.interface_ids.index(vantage)
+
+    def resolve(self, headers: Headers) -> Ends:
+        """The ends of every row."""
+        n = len(headers.family)
+        observer = self._observers(headers)
+        egress, ingress = np.full(n, NO_INTERFACE, np.int32), np.full(n, NO_INTERFACE, np.int32)
+        for index in np.unique(observer[observer >= 0]).tolist():
+            rows = np.flatnonzero(observer == index)
+            interface = self._interfaces[self._tables.interface_ids[index]]
+            sent, received = _own_ends(interface, headers.at(rows))
+            egress[rows[sent]] = index
+            ingress[rows[received]] = index
+        rows = np.flatnonzero(observer < 0)
+        if len(rows):
+            egress[rows], ingress[rows] = self._from_headers(headers if len(rows) == n else headers.at(rows))
+        public = self._tables.find_public_address
+        return Ends(
+            egress,
+            ingress,
+            observer >= 0,
+            self._by_family(public, headers.family, headers.src_hi, headers.src_lo),
+            self._by_family(public, headers.family, headers.dst_hi, headers.dst_lo),
+        )
+
+    def _observers(self, headers: Headers) -> npt.NDArray[np.int32]:
+        """The interface at which each row was captured, NO_INTERFACE where nothing tells."""
+        n = len(headers.family)
+        if self._vantage is not None:
+            return np.full(n, self._vantage, np.int32)
+        observer = np.full(n, NO_INTERFACE, np.int32)
+        mirrored = np.flatnonzero(headers.vni >= 0)
+        if len(mirrored):
+            # A number that several sessions share names no interface; the inner headers may still do.
+            observer[mirrored] = np.maximum(self._tables.find_vni(headers.vni[mirrored]), NO_INTERFACE)
+        return observer
+
+    def _from_headers(self, headers: Headers) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        """Both ends by Ethernet address, else by private address."""
+        ends = []
+        for mac, hi, lo in (
+            (headers.src_mac, headers.src_hi, headers.src_lo),
+            (headers.dst_mac, headers.dst_hi, headers.dst_lo),
+        ):
+            by_address = self._by_family(self._tables.find_address, headers.family, hi, lo)
+            by_mac = np.where(mac != 0, self._tables.find_mac(mac), NO_INTERFACE)
+            ends.append(np.where(by_mac >= 0, by_mac, by_address).astype(np.int32))
+        return ends[0], ends[1]
+
+    def _by_family(
+        self,
+        find: Callable[..., npt.NDArray[np.int32]],
+        family: npt.NDArray[np.uint8],
+        hi: npt.NDArray[np.uint64],
+        lo: npt.NDArray[np.uint64],
+    ) -> npt.NDArray[np.int32]:
+        found = np.full(len(family), NO_INTERFACE, np.int32)
+        for value in (4, 6):
+            rows = np.flatnonzero(family == value)
+            if len(rows):
+                found[rows] = find(value, hi[rows], lo[rows], self._vpc_id)
+        return found
+
+
+def _own_ends(interface: NetworkInterface, headers: Headers) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Whether the interface sent each row, and whether it received it (both: a host that talks to itself).
+
+    Ethernet decides where it can: a router's interface sends packets whose source address is another host's. A
+    frame to a broadcast or multicast address that this interface saw and did not send, it received.
+    """
+    src = _has_address(interface, headers.family, headers.src_hi, headers.src_lo)
+    dst = _has_address(interface, headers.family, headers.dst_hi, headers.dst_lo)
+    if interface.mac is None:
+        return src, dst
+    mac = np.uint64(interface.mac)
+    from_mac, to_mac = headers.src_mac == mac, headers.dst_mac == mac
+    to_all = (headers.dst_mac & _GROUP_BIT != 0) & ~from_mac & ~src
+    known = from_mac | to_mac
+    return np.where(known, from_mac, src), np.where(known, to_mac, dst) | to_all
+
+
+def _has_address(
+    interface: NetworkInterface,
+    family: npt.NDArray[np.uint8],
+    hi: npt.NDArray[np.uint64],
+    lo: npt.NDArray[np.uint64],
+) -> npt.NDArray[np.bool_]:
+    """Whether each address is one of the interface's private addresses or inside its delegated prefixes."""
+    found = np.zeros(len(family), np.bool_)
+    for address in interface.addresses:
+        found |= (family == address.family) & _equals(hi, lo, address.value, (1 << 128) - 1)
+    for cidr in interface.prefixes:
+        host_bits = (32 if cidr.family == 4 else 128) - cidr.prefix_length
+        mask = (1 << 128) - (1 << host_bits)
+        found |= (family == cidr.family) & _equals(hi, lo, cidr.network, mask)
+    return found
+
+
+def _equals(hi: npt.NDArray[np.uint64], lo: npt.NDArray[np.uint64], value: int, mask: int) -> npt.NDArray[np.bool_]:
+    """Whether the address equals `value` in the bits of `mask`."""
+    low = (1 << 64) - 1
+    same_hi = (hi & np.uint64(mask >> 64)) == np.uint64(value >> 64)
+    result: npt.NDArray[np.bool_] = same_hi & ((lo & np.uint64(mask & low)) == np.uint64(value & low))
+    return result

@@ -1,0 +1,166 @@
+"""Packets in time: every packet's answer at both ends, with connections, replies and fragments.
+
+The rules themselves (docs/semantics.md §2, §9) stand in `sgsim.reference.tracking`, in plain loops; this does the
+same on columns, and is tested against it packet by packet.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from sgsim.engine.answers import Answers
+from sgsim.engine.flowstore import FlowStore
+from sgsim.engine.interner import Interner, grown
+from sgsim.engine.keys import fragment_keys, quoted_keys, quotes_of_errors
+from sgsim.engine.resolve import FindsEnds, Resolver
+from sgsim.engine.snapshot import Snapshot
+from sgsim.kernels.tracking_layout import (
+    FRAGMENT_TIME,
+    LIMIT_FRAGMENT,
+    OPTION_OTHER_REFRESH,
+    OPTION_REJECT_MIDSTREAM,
+    Packets,
+    TrackingState,
+)
+from sgsim.model import NetworkInterface, Semantics
+from sgsim.model.facts import is_nitro_v6
+from sgsim.packets import FRAGMENT_NONE, PacketBatch
+
+__all__ = ["Tracked", "Tracker"]
+
+_SECOND = 1_000_000_000
+_LONG_AGO = np.iinfo(np.int64).min // 2  #: a time that no packet is within any timeout of
+_NONE = np.empty((0, 2), np.int32)
+
+
+class Tracked(NamedTuple):
+    """n packets judged: the micro-flow of each (row of the store) and its answers at both ends.
+
+    `words` is int32[n, 2], egress end first; `Tracker.answers` reads them.
+    """
+
+    packets: Packets
+    words: npt.NDArray[np.int32]
+
+
+class Tracker:
+    """Judges packets batch by batch, in time order, remembering connections per interface.
+
+    How packets are split into batches makes no difference. `resolver` takes the place of the usual one, where the
+    ends are known from elsewhere.
+    """
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        *,
+        vantage: str | None = None,
+        vpc_id: str | None = None,
+        threads: int | None = None,
+        resolver: FindsEnds | None = None,
+    ) -> None:
+        self.snapshot = snapshot
+        self.store = FlowStore(snapshot, resolver or Resolver(snapshot, vantage, vpc_id), threads=threads)
+        semantics = snapshot.semantics
+        self._related = semantics.icmp_errors == "related"
+        self._fragments_follow = semantics.fragments == "first"
+        self._options = OPTION_OTHER_REFRESH if semantics.other_protocol_refresh else 0
+        self._options |= OPTION_REJECT_MIDSTREAM if semantics.tcp_midstream == "reject" else 0
+        interfaces = [snapshot.environment.interfaces[name] for name in snapshot.tables.interface_ids]
+        limits = [_limits(interface, semantics) for interface in interfaces or [NetworkInterface("")]]
+        self._limits = np.array(limits, np.int64) * _SECOND
+        self._fragment_keys = Interner()
+        self._fragments: npt.NDArray[np.int64] = np.empty((0, 2), np.int64)
+
+    def step(self, batch: PacketBatch, start: int = 0, stop: int | None = None) -> Tracked:
+        """Answer packets `start` … `stop` of a batch, all of it by default."""
+        from sgsim.kernels.tracking import track
+
+        stop = len(batch) if stop is None else stop
+        flow = self.store.group(batch, start, stop)
+        packets = Packets(
+            flow,
+            batch.time[start:stop],
+            batch.length[start:stop],
+            batch.tcp_flags[start:stop],
+            batch.fragment[start:stop],
+        )
+        fragments = self._fragment_rows(batch, start, stop, flow)
+        quoted = self._quoted_rows(batch, start, stop, flow)
+        words = np.empty((len(flow), 2), np.int32)
+        state = TrackingState(
+            self.store.hot, self.store.connections, self._fragments, self.store.rules.codes, self._limits
+        )
+        track(packets, state, fragments, quoted, self._options, words)
+        return Tracked(packets, words)
+
+    def answers(self, words: npt.NDArray[Any]) -> Answers:
+        """The answers in `Tracked.words`, or some of them, as columns."""
+        return Answers(words, self.store.rules)
+
+    def forget(self, now: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        """Drop what cannot matter any more at `now` (ns), see `FlowStore.forget`."""
+        rows = self._fragments[: self._fragment_keys.count]
+        kept = rows[:, FRAGMENT_TIME] >= now - self._limits[0, LIMIT_FRAGMENT]
+        self._fragment_keys.keep(kept)
+        self._fragments = rows[kept]
+        return self.store.forget(now)
+
+    def _fragment_rows(
+        self, batch: PacketBatch, start: int, stop: int, flow: npt.NDArray[np.int32]
+    ) -> npt.NDArray[np.int32]:
+        """Where first fragments are remembered for each end: addresses, protocol, IP id (§9.15); -1 for none."""
+        fragment = batch.fragment[start:stop]
+        which = np.flatnonzero(fragment != FRAGMENT_NONE)
+        if not len(which):
+            return _NONE
+        rows = np.full((stop - start, 2), -1, np.int32)
+        if not self._fragments_follow:
+            return rows
+        for end in (0, 1):
+            interface = self.store.interfaces(flow[which], end)
+            known = np.flatnonzero(interface >= 0)
+            before = self._fragment_keys.count
+            keys = fragment_keys(batch, start + which[known], end, interface[known])
+            rows[which[known], end] = self._fragment_keys.intern(keys)
+            self._fragments = grown(self._fragments, self._fragment_keys.count)
+            self._fragments[before : self._fragment_keys.count, FRAGMENT_TIME] = _LONG_AGO
+        return rows
+
+    def _quoted_rows(
+        self, batch: PacketBatch, start: int, stop: int, flow: npt.NDArray[np.int32]
+    ) -> npt.NDArray[np.int32]:
+        """The connection that each ICMP error is about, at each end where it is seen (§9.13); -1 for none."""
+        if not self._related or not len(batch.quotes.packet):
+            return _NONE
+        of = quotes_of_errors(batch, start, stop)
+        if not len(of):
+            return _NONE
+        packet = batch.quotes.packet[of] - start
+        rows = np.full((stop - start, 2), -1, np.int32)
+        for end in (0, 1):
+            interface = self.store.interfaces(flow[packet], end)
+            stateful, keys = quoted_keys(batch, of, np.full(len(of), end), interface)
+            which = np.flatnonzero(stateful & (interface >= 0))
+            rows[packet[which], end] = self.store.connection_rows(keys[which], interface[which])
+        return rows
+
+
+def _limits(interface: NetworkInterface, semantics: Semantics) -> tuple[int, ...]:
+    """Timeouts of an interface in seconds, in the order of LIMIT_* (§2.3)."""
+    timeouts = interface.timeouts
+    nitro_v6 = is_nitro_v6(interface.instance_type)
+    tcp = semantics.tcp_established_timeout_nitro_v6 if nitro_v6 else semantics.tcp_established_timeout
+    return (
+        tcp if timeouts.tcp_established is None else timeouts.tcp_established,
+        semantics.tcp_half_open_timeout,
+        semantics.tcp_closing_timeout,
+        semantics.udp_timeout if timeouts.udp is None else timeouts.udp,
+        semantics.udp_stream_timeout if timeouts.udp_stream is None else timeouts.udp_stream,
+        semantics.icmp_timeout,
+        semantics.other_protocol_timeout,
+        semantics.fragment_timeout,
+    )
