@@ -1,0 +1,368 @@
+# ruff: noqa: SIM109, SIM110 (loops and comparisons in the form that compiles to the fastest code)
+"""Flow-log text → columns: one pass over the bytes, every line ends in exactly one class.
+
+A line is parsed token by token into the next row of the columns; the row is kept only if the whole line proves to be
+a record. Addresses and numbers are read in place; ids (interface, account …) are numbered as they first occur.
+`sgsim.traffic.flowlogs` owns the meaning of the formats; here is only what `roles` says about each position.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from sgsim.kernels import flowlog_codes as codes
+from sgsim.kernels._jit import helper, kernel
+from sgsim.kernels.flowlog_tokens import (
+    COLON,
+    DASH,
+    DOT,
+    LARGE,
+    NEWLINE,
+    NOT_ONE,
+    RETURN,
+    SPACE,
+    TAB,
+    intern,
+    read_address,
+    read_number,
+    token_end,
+)
+
+__all__ = ["Columns", "parse_lines"]
+
+
+class Columns(NamedTuple):
+    """The rows of a batch, written in place; capacity c.
+
+    `addresses` uint64[8, c]: halves (high, low) of srcaddr, dstaddr, pkt-srcaddr, pkt-dstaddr; `families` uint8[4, c]
+    likewise, 0 where there is none. `ports` uint16[2, c]. `numbers` int64[5, c]: packets, bytes, start, end, line.
+    `octets` uint8[3, c]: protocol, action, log status. `tcp_flags` int16[c]. `direction` int8[c]. `ids` int32[IDS, c].
+    `silent` int64[5, c]: account and interface code, start, end, class of NODATA and SKIPDATA lines.
+    What the format lacks is left as it was.
+    """
+
+    addresses: npt.NDArray[np.uint64]
+    families: npt.NDArray[np.uint8]
+    ports: npt.NDArray[np.uint16]
+    numbers: npt.NDArray[np.int64]
+    octets: npt.NDArray[np.uint8]
+    tcp_flags: npt.NDArray[np.int16]
+    direction: npt.NDArray[np.int8]
+    ids: npt.NDArray[np.int32]
+    silent: npt.NDArray[np.int64]
+
+    @classmethod
+    def empty(cls, capacity: int) -> Columns:
+        """Columns to be filled, uninitialised."""
+        return cls(
+            addresses=np.empty((8, capacity), np.uint64),
+            families=np.zeros((4, capacity), np.uint8),
+            ports=np.empty((2, capacity), np.uint16),
+            numbers=np.empty((5, capacity), np.int64),
+            octets=np.empty((3, capacity), np.uint8),
+            tcp_flags=np.empty(capacity, np.int16),
+            direction=np.empty(capacity, np.int8),
+            ids=np.empty((codes.IDS, capacity), np.int32),
+            silent=np.empty((5, capacity), np.int64),
+        )
+
+
+@helper
+def _is(text: Any, p: int, end: int, word: Any) -> bool:
+    if end - p != len(word):
+        return False
+    for i in range(len(word)):
+        if text[p + i] != word[i]:
+            return False
+    return True
+
+
+@helper
+def _digits(text: Any, p: int, n: int) -> bool:
+    for i in range(n):
+        if text[p + i] < 48 or text[p + i] > 57:
+            return False
+    return True
+
+
+@helper
+def _timestamp_end(text: Any, p: int, end: int) -> int:
+    """The end of a leading ISO timestamp such as 2024-05-01T12:00:00.000Z, or p if there is none.
+
+    No field can look like it: colons are percent-encoded in tags, and an address has neither `T` nor `Z`.
+    """
+    if end - p < 20 or text[p + 4] != DASH or text[p + 7] != DASH or text[p + 10] != 84:
+        return p
+    if text[p + 13] != COLON or text[p + 16] != COLON:
+        return p
+    for offset in (0, 2, 5, 8, 11, 14, 17):
+        if not _digits(text, p + offset, 2):
+            return p
+    at = p + 19
+    if text[at] == DOT:
+        at += 1
+        if not _digits(text, at, 1):
+            return p
+        while _digits(text, at, 1):
+            at += 1
+    if text[at] == 90 and text[at + 1] <= SPACE:
+        return at + 1
+    return p
+
+
+@helper
+def _is_candidate(text: Any, p: int, refused: int) -> bool:
+    """Whether a line begins with a letter and has nothing but what names and the spaces between them consist of."""
+    if text[p] < 97 or text[p] > 122 or p == refused or refused == codes.REFUSE_ALL:
+        return False
+    while text[p] != NEWLINE:
+        c = text[p]
+        name = 97 <= c <= 122 or 48 <= c <= 57 or c == DASH or c == 95
+        if not (name or c == SPACE or c == TAB or c == RETURN):
+            return False
+        p += 1
+    return True
+
+
+@helper
+def _judge(
+    families: Any, row: int, source_port: Any, destination_port: Any, protocol: Any, start: Any, finish: Any
+) -> int:
+    """The class of a line whose fields are all well-formed (or `-`): OK, INCOMPLETE or a cause."""
+    source, destination = families[0, row], families[1, row]
+    packet_source, packet_destination = families[2, row], families[3, row]
+    if (source == 0 and packet_source == 0) or (destination == 0 and packet_destination == 0):
+        return codes.INCOMPLETE
+    if protocol < 0 or start < 0 or finish < 0:
+        return codes.INCOMPLETE
+    if (source_port < 0 or destination_port < 0) and (protocol == 6 or protocol == 17):
+        return codes.INCOMPLETE
+    best_source = packet_source if packet_source != 0 else source
+    best_destination = packet_destination if packet_destination != 0 else destination
+    if best_source != best_destination or (source != destination and source != 0 and destination != 0):
+        return codes.FAMILIES
+    if finish < start:
+        return codes.END_FIRST
+    return codes.OK
+
+
+_WORDS = tuple(
+    np.frombuffer(word, np.uint8)
+    for word in (
+        b"ACCEPT",
+        b"REJECT",
+        b"OK",
+        b"NODATA",
+        b"SKIPDATA",
+        b"ingress",
+        b"egress",
+        b"EFA",
+        b"TransitGateway",
+    )
+)
+
+
+@kernel(noalias=True)
+def parse_lines(
+    text: Any, p: int, stop: int, line: int, row: int, silence: int, refused: int,
+    mode: int, roles: Any, columns: Any, names: Any, tallies: Any, firsts: Any,
+) -> Any:  # fmt: skip
+    """Read lines of text[p:stop] (uint8, `\\n` at stop - 1) into columns from `row` and `silence` on.
+
+    `line` is the number of the lines before. `tallies` int64[CLASSES] counts lines by class, `firsts` int64[CLASSES]
+    holds the first line of each. A malformed line that may be a header stops the run (CANDIDATE, at its begin) unless
+    it is at `refused`. Returns (why it stopped: DONE, FULL, CANDIDATE; position, line, row, silence).
+    """
+    accept, reject, word_ok, nodata, skipdata, ingress, egress, efa, transit = _WORDS
+    capacity = columns.tcp_flags.shape[0]
+    positions = roles.shape[0]
+    addresses, families, ports = columns.addresses, columns.families, columns.ports
+    numbers, octets, ids = columns.numbers, columns.octets, columns.ids
+    while p < stop:
+        if row >= capacity or silence >= capacity:
+            return codes.FULL, p, line, row, silence
+        begin = p
+        control = False
+        if 48 <= text[p] <= 57 and p + 20 < stop and text[p + 4] == DASH:
+            p = _timestamp_end(text, p, stop)
+        source_port = np.int64(0)
+        destination_port = np.int64(0)
+        protocol = np.int64(0)
+        start = np.int64(-1)
+        finish = np.int64(-1)
+        cause = 0
+        time_cause = 0
+        status_cause = 0
+        status = codes.ABSENT
+        is_efa = False
+        is_transit = False
+        field = 0
+        while True:
+            while text[p] == SPACE or text[p] == TAB:
+                p += 1
+            c = text[p]
+            if c <= SPACE:
+                if c == NEWLINE:
+                    break
+                if c == RETURN and text[p + 1] == NEWLINE:
+                    p += 1
+                    break
+                control = True
+                p += 1
+                continue
+            role = codes.SKIP
+            if field < positions:
+                role = roles[field]
+            at = p
+            problem = 0
+            if role == codes.SKIP:
+                p = token_end(text, p)
+            elif role < codes.SRCPORT:
+                family, high, low, p = read_address(text, p)
+                index = role - codes.SRCADDR
+                if family < 0:
+                    problem = codes.ADDRESS
+                else:
+                    families[index, row] = family
+                    addresses[2 * index, row] = high
+                    addresses[2 * index + 1, row] = low
+            elif role <= codes.TCP_FLAGS or role == codes.VERSION:
+                value, p = read_number(text, p)
+                if value == NOT_ONE:
+                    problem = codes.NOT_A_NUMBER
+                elif value == LARGE:
+                    problem = codes.TOO_LARGE
+                elif role <= codes.DSTPORT:
+                    if value > 65535:
+                        problem = codes.PORT
+                    elif role == codes.SRCPORT:
+                        source_port = value
+                    else:
+                        destination_port = value
+                elif role == codes.PROTOCOL:
+                    protocol = value
+                    if value > 255:
+                        problem = codes.PROTOCOL_RANGE
+                elif role <= codes.BYTES:
+                    numbers[role - codes.PACKETS, row] = value
+                elif role == codes.START:
+                    start = value
+                    if value >= codes.LIMIT_TIME:
+                        problem = codes.TIME_RANGE
+                elif role == codes.END:
+                    finish = value
+                    if value >= codes.LIMIT_TIME:
+                        problem = codes.TIME_RANGE
+                elif role == codes.TCP_FLAGS:
+                    if value > 255:
+                        problem = codes.TOO_LARGE
+                    else:
+                        columns.tcp_flags[row] = value
+                elif value != 2:
+                    problem = codes.BAD_VERSION
+                if problem != 0 and (role == codes.START or role == codes.END) and time_cause == 0:
+                    time_cause = problem
+            elif role >= codes.FIRST_ID:
+                code, p = intern(text, p, role - codes.FIRST_ID, names)
+                if code == -3:
+                    return codes.FULL, begin, line, row, silence
+                if code == -2:
+                    problem = codes.BAD_TEXT
+                else:
+                    ids[role - codes.FIRST_ID, row] = code
+            else:
+                p = token_end(text, p)
+                dash = p == at + 1 and text[at] == DASH
+                if role == codes.ACTION:
+                    octets[1, row] = codes.ABSENT
+                    if _is(text, at, p, accept):
+                        octets[1, row] = 1
+                    elif _is(text, at, p, reject):
+                        octets[1, row] = 0
+                    elif not dash:
+                        problem = codes.BAD_ACTION
+                elif role == codes.LOG_STATUS:
+                    if _is(text, at, p, word_ok):
+                        status = codes.OK
+                    elif _is(text, at, p, nodata):
+                        status = codes.NODATA
+                    elif _is(text, at, p, skipdata):
+                        status = codes.SKIPDATA
+                    elif not dash:
+                        problem = codes.BAD_STATUS
+                        status_cause = codes.BAD_STATUS
+                elif role == codes.FLOW_DIRECTION:
+                    columns.direction[row] = -1
+                    if _is(text, at, p, ingress):
+                        columns.direction[row] = 0
+                    elif _is(text, at, p, egress):
+                        columns.direction[row] = 1
+                    elif not dash:
+                        problem = codes.BAD_DIRECTION
+                elif role == codes.TYPE:
+                    is_efa = _is(text, at, p, efa)
+            if problem != 0 and cause == 0:
+                cause = problem
+            if field == 1 and text[at] == 84:
+                is_transit = _is(text, at, p, transit)
+            field += 1
+
+        # One class per line, in this order.
+        if control:
+            result = codes.CONTROL
+        elif field == 0:
+            result = codes.BLANK
+        elif mode != codes.MODE_RECORDS:
+            result = codes.UNUSABLE
+            if mode == codes.MODE_TRANSIT_GATEWAY:
+                result = codes.TRANSIT_GATEWAY if field == positions else codes.FIELD_COUNT
+            if _is_candidate(text, begin, refused):
+                return codes.CANDIDATE, begin, line, row, silence
+        elif is_transit:
+            result = codes.TRANSIT_GATEWAY
+        elif field != positions:
+            result = codes.FIELD_COUNT
+        elif status_cause != 0:
+            result = status_cause
+        elif status == codes.NODATA or status == codes.SKIPDATA:
+            result = status
+            if time_cause != 0:
+                result = time_cause
+            elif start < 0 or finish < 0:
+                result = codes.NOT_A_NUMBER
+            elif finish < start:
+                result = codes.END_FIRST
+        elif is_efa:
+            result = codes.EFA
+        elif cause != 0:
+            result = cause
+        else:
+            result = _judge(families, row, source_port, destination_port, protocol, start, finish)
+
+        if result > codes.HEADER and _is_candidate(text, begin, refused):
+            return codes.CANDIDATE, begin, line, row, silence
+        p += 1
+        line += 1
+        tallies[result] += 1
+        if tallies[result] == 1:
+            firsts[result] = line
+        if result == codes.OK:
+            ports[0, row] = max(source_port, 0)
+            ports[1, row] = max(destination_port, 0)
+            octets[0, row] = protocol
+            octets[2, row] = status
+            numbers[2, row] = start
+            numbers[3, row] = finish
+            numbers[4, row] = line
+            row += 1
+        elif result == codes.NODATA or result == codes.SKIPDATA:
+            columns.silent[0, silence] = ids[0, row]
+            columns.silent[1, silence] = ids[1, row]
+            columns.silent[2, silence] = start
+            columns.silent[3, silence] = finish
+            columns.silent[4, silence] = result
+            silence += 1
+    return codes.DONE, p, line, row, silence
