@@ -34,6 +34,12 @@ _PROTOCOL_NUMBERS = {"tcp": TCP, "udp": UDP, "icmp": ICMP, "icmpv6": ICMPV6}
 _DIRECTION_WORDS = {Direction.INGRESS: "ingress", Direction.EGRESS: "egress"}
 
 
+#: A peer and its canonical text.
+_Named = tuple[Peer, str]
+#: GroupId, UserId, VpcId, VpcPeeringConnectionId, PeeringStatus.
+_GroupKey = tuple[str | None, str | None, str | None, str | None, str | None]
+
+
 class _Service(NamedTuple):
     """Protocol and ports or type; `label` is canonical text for the derived id. `exists` False: matches nothing."""
 
@@ -47,16 +53,21 @@ class _Service(NamedTuple):
 class RuleReader:
     """Reads rules of both describe shapes; equal services and peers become one object.
 
-    `impossible` counts rules that AWS cannot hold and that match nothing (all ICMP types with one code),
-    `prefix_list_ids` are the lists that rules refer to.
+    `impossible` counts rules that AWS cannot hold and that match nothing (all ICMP types with one code).
     """
 
     def __init__(self) -> None:
         self.impossible = 0
-        self.prefix_list_ids: dict[str, PrefixListPeer] = {}
         self._services: dict[tuple[str, int | None, int | None], _Service] = {}
-        self._cidrs: dict[tuple[int, str], tuple[CidrPeer, str]] = {}
-        self._groups: dict[tuple[str | None, ...], GroupPeer] = {}
+        self._ipv4: dict[str, _Named] = {}
+        self._ipv6: dict[str, _Named] = {}
+        self._prefix_lists: dict[str, _Named] = {}
+        self._groups: dict[_GroupKey, _Named] = {}
+
+    @property
+    def prefix_list_ids(self) -> Iterable[str]:
+        """The prefix lists that rules refer to."""
+        return self._prefix_lists.keys()
 
     def group_rules(self, group: aws_json.SecurityGroup) -> dict[str, SecurityGroupRule]:
         """The rules of a described group, keyed by derived id.
@@ -85,85 +96,84 @@ class RuleReader:
         rules: dict[str, SecurityGroupRule],
     ) -> None:
         """Add the rules of one IpPermission, one for each of its peers."""
-        service = self._service(permission.ip_protocol, permission.from_port, permission.to_port)
-        protocol, ports, icmp, label, exists = service
+        first, last = permission.from_port, permission.to_port
+        key = (permission.ip_protocol, first, last)
+        protocol, ports, icmp, label, exists = self._services.get(key) or self._service(*key)
+        peers = self._permission_peers(permission)
+        if not peers:
+            raise BadFieldError("", "the rule names no peer (no CIDR block, prefix list or group)")
+        if not exists:
+            self.impossible += len(peers)
+            return
         stem = f"{group_id}/{_DIRECTION_WORDS[direction]}/{label}/"
-        count = 0
-        for peer, peer_text, description in self._permission_peers(permission):
-            count += 1
-            rule_id = stem + peer_text
-            if exists and rule_id not in rules:
+        for (peer, text), description in peers:
+            rule_id = stem + text
+            if rule_id not in rules:
                 rules[rule_id] = SecurityGroupRule(
                     rule_id, group_id, direction, protocol, peer, ports, icmp, description or ""
                 )
-        if not count:
-            raise BadFieldError("", "the rule names no peer (no CIDR block, prefix list or group)")
-        self.impossible += 0 if exists else count
 
-    def _permission_peers(self, permission: aws_json.IpPermission) -> Iterable[tuple[Peer, str, str | None]]:
+    def _permission_peers(self, permission: aws_json.IpPermission) -> list[tuple[_Named, str | None]]:
+        """Peers with their canonical text, and the descriptions. Paths are only made for peers not met before."""
+        peers: list[tuple[_Named, str | None]] = []
+        known = self._ipv4
         for index, ipv4 in enumerate(permission.ip_ranges):
-            yield *self._cidr(4, ipv4.cidr_ip, "IpRanges", index, "CidrIp"), ipv4.description
+            peer = known.get(ipv4.cidr_ip) or self._cidr(4, ipv4.cidr_ip, f"IpRanges[{index}].CidrIp")
+            peers.append((peer, ipv4.description))
+        known = self._ipv6
         for index, ipv6 in enumerate(permission.ipv6_ranges):
-            yield *self._cidr(6, ipv6.cidr_ipv6, "Ipv6Ranges", index, "CidrIpv6"), ipv6.description
+            peer = known.get(ipv6.cidr_ipv6) or self._cidr(6, ipv6.cidr_ipv6, f"Ipv6Ranges[{index}].CidrIpv6")
+            peers.append((peer, ipv6.description))
         for index, entry in enumerate(permission.prefix_list_ids):
-            path = f"PrefixListIds[{index}].PrefixListId"
-            yield self._prefix_list(entry.prefix_list_id, path), entry.prefix_list_id, entry.description
+            peer = self._prefix_list(entry.prefix_list_id, f"PrefixListIds[{index}].PrefixListId")
+            peers.append((peer, entry.description))
         for index, pair in enumerate(permission.user_id_group_pairs):
-            group = self._group(pair, f"UserIdGroupPairs[{index}]")
-            yield group, group.group_id, pair.description
+            key = (pair.group_id, pair.user_id, pair.vpc_id, pair.vpc_peering_connection_id, pair.peering_status)
+            peer = self._groups.get(key) or self._group(key, f"UserIdGroupPairs[{index}]")
+            peers.append((peer, pair.description))
+        return peers
 
     def single_rule(self, wire: aws_json.SecurityGroupRule) -> tuple[str, SecurityGroupRule] | None:
         """A rule of `describe-security-group-rules` and the id that `group_rules` derives for the same content.
 
         None for a rule that matches nothing. Raises BadFieldError.
         """
-        service = self._service(wire.ip_protocol, wire.from_port, wire.to_port)
-        peers: list[tuple[Peer, str]] = []
-        if wire.cidr_ipv4 is not None:
-            peers.append(self._cidr(4, wire.cidr_ipv4, "CidrIpv4"))
-        if wire.cidr_ipv6 is not None:
-            peers.append(self._cidr(6, wire.cidr_ipv6, "CidrIpv6"))
-        if wire.prefix_list_id is not None:
-            peers.append((self._prefix_list(wire.prefix_list_id, "PrefixListId"), wire.prefix_list_id))
-        if wire.referenced_group_info is not None:
-            group = self._group(wire.referenced_group_info, "ReferencedGroupInfo")
-            peers.append((group, group.group_id))
-        if len(peers) != 1:
-            raise BadFieldError(
-                "",
-                "the rule names no peer (CidrIpv4, CidrIpv6, PrefixListId or ReferencedGroupInfo)"
-                if not peers
-                else "the rule names more than one peer",
-            )
-        peer, peer_text = peers[0]
-        if not service.exists:
+        key = (wire.ip_protocol, wire.from_port, wire.to_port)
+        protocol, ports, icmp, label, exists = self._services.get(key) or self._service(*key)
+        peer, text = self._single_peer(wire)
+        if not exists:
             self.impossible += 1
             return None
-        direction = Direction(wire.is_egress)
-        content_id = f"{wire.group_id}/{_DIRECTION_WORDS[direction]}/{service.label}/{peer_text}"
+        direction = Direction.EGRESS if wire.is_egress else Direction.INGRESS
+        content_id = f"{wire.group_id}/{_DIRECTION_WORDS[direction]}/{label}/{text}"
+        rule_id = check_id(wire.security_group_rule_id, "SecurityGroupRuleId")
         return content_id, SecurityGroupRule(
-            check_id(wire.security_group_rule_id, "SecurityGroupRuleId"),
-            wire.group_id,
-            direction,
-            service.protocol,
-            peer,
-            service.ports,
-            service.icmp,
-            wire.description or "",
+            rule_id, wire.group_id, direction, protocol, peer, ports, icmp, wire.description or ""
         )
 
+    def _single_peer(self, wire: aws_json.SecurityGroupRule) -> _Named:
+        peers: list[_Named] = []
+        if wire.cidr_ipv4 is not None:
+            peers.append(self._ipv4.get(wire.cidr_ipv4) or self._cidr(4, wire.cidr_ipv4, "CidrIpv4"))
+        if wire.cidr_ipv6 is not None:
+            peers.append(self._ipv6.get(wire.cidr_ipv6) or self._cidr(6, wire.cidr_ipv6, "CidrIpv6"))
+        if wire.prefix_list_id is not None:
+            peers.append(self._prefix_list(wire.prefix_list_id, "PrefixListId"))
+        if (pair := wire.referenced_group_info) is not None:
+            key = (pair.group_id, pair.user_id, pair.vpc_id, pair.vpc_peering_connection_id, pair.peering_status)
+            peers.append(self._groups.get(key) or self._group(key, "ReferencedGroupInfo"))
+        if not peers:
+            choice = "CidrIpv4, CidrIpv6, PrefixListId or ReferencedGroupInfo"
+            raise BadFieldError("", f"the rule names no peer ({choice})")
+        if len(peers) > 1:
+            raise BadFieldError("", "the rule names more than one peer")
+        return peers[0]
+
     def _service(self, protocol: str, first: int | None, last: int | None) -> _Service:
-        key = (protocol, first, last)
-        service = self._services.get(key)
-        if service is None:
-            service = self._services[key] = _read_service(protocol, first, last)
+        service = self._services[protocol, first, last] = _read_service(protocol, first, last)
         return service
 
-    def _cidr(self, family: int, text: str, key: str, index: int = -1, field: str = "") -> tuple[CidrPeer, str]:
-        known = self._cidrs.get((family, text))
-        if known is not None:
-            return known
-        path = f"{key}[{index}].{field}" if field else key
+    def _cidr(self, family: int, text: str, path: str) -> _Named:
         try:
             cidr = parse_cidr(text)
         except ModelError as error:
@@ -172,30 +182,23 @@ class RuleReader:
             raise BadFieldError(path, f"{shown(text)} is not a CIDR block") from None
         if cidr.family != family:
             raise BadFieldError(path, f"{shown(text)} is not an IPv{family} CIDR block")
-        peer = CidrPeer(cidr)
-        self._cidrs[family, text] = peer, str(peer)
-        return peer, str(peer)
+        named = CidrPeer(cidr), str(cidr)
+        (self._ipv4 if family == 4 else self._ipv6)[text] = named
+        return named
 
-    def _prefix_list(self, list_id: str, path: str) -> PrefixListPeer:
-        peer = self.prefix_list_ids.get(list_id)
-        if peer is None:
-            peer = self.prefix_list_ids[list_id] = PrefixListPeer(check_id(list_id, path))
-        return peer
+    def _prefix_list(self, list_id: str, path: str) -> _Named:
+        named = self._prefix_lists.get(list_id)
+        if named is None:
+            named = self._prefix_lists[list_id] = PrefixListPeer(check_id(list_id, path)), list_id
+        return named
 
-    def _group(self, pair: aws_json.UserIdGroupPair, path: str) -> GroupPeer:
-        key = (pair.group_id, pair.user_id, pair.vpc_id, pair.vpc_peering_connection_id, pair.peering_status)
-        peer = self._groups.get(key)
-        if peer is None:
-            if pair.group_id is None:
-                raise BadFieldError(path, "the group has no GroupId")
-            peer = self._groups[key] = GroupPeer(
-                check_id(pair.group_id, f"{path}.GroupId"),
-                pair.user_id or None,
-                pair.vpc_id or None,
-                pair.vpc_peering_connection_id or None,
-                pair.peering_status or None,
-            )
-        return peer
+    def _group(self, key: _GroupKey, path: str) -> _Named:
+        group_id, *told = key
+        if group_id is None:
+            raise BadFieldError(path, "the group has no GroupId")
+        peer = GroupPeer(check_id(group_id, f"{path}.GroupId"), *(text or None for text in told))
+        self._groups[key] = peer, group_id
+        return peer, group_id
 
 
 def check_id(text: str, path: str) -> str:
