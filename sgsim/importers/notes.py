@@ -77,7 +77,7 @@ class Notes:
         )
         carried = {group_id for interface in interfaces.values() for group_id in interface.group_ids}
         self._warn(
-            sorted(carried - groups.keys()),
+            carried - groups.keys(),
             "{} on network interfaces but not described, so what they allow is unknown",
             ("security group is", "security groups are"),
         )
@@ -112,7 +112,7 @@ class Notes:
     def about_prefix_lists(self, lists: dict[str, PrefixList], used: Iterable[str]) -> None:
         """Warn of prefix lists whose entries rules need."""
         self._warn(
-            sorted(list_id for list_id in used if list_id not in lists or lists[list_id].entries is None),
+            (one for one in used if one not in lists or lists[one].entries is None),
             "{} used by rules, but the entries are not in the input; add the output of "
             "'aws ec2 get-managed-prefix-list-entries' as pl-….json",
             ("prefix list is", "prefix lists are"),
@@ -120,7 +120,7 @@ class Notes:
 
     def _warn(self, identifiers: Iterable[str], text: str, nouns: tuple[str, str]) -> None:
         """One line for any number of things of one kind, the first few by name."""
-        ids = list(identifiers)
+        ids = sorted(identifiers)
         if ids:
             named = ", ".join(ids[:3]) + (", …" if len(ids) > 3 else "")
             count, noun = len(ids), nouns[len(ids) > 1]
