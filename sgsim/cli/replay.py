@@ -16,7 +16,8 @@ from sgsim.errors import UnknownVerdictError
 from sgsim.model import Direction, Environment, Semantics
 
 if TYPE_CHECKING:
-    from sgsim.engine import Replay, ReplayOptions, Snapshot
+    from sgsim.engine import Snapshot
+    from sgsim.engine.replay import Replay, ReplayOptions
     from sgsim.report.replay import ReplayReport
     from sgsim.report.tally import Tally
     from sgsim.traffic import PacketScan
@@ -136,7 +137,7 @@ class Run:
         options = self.options(environment)
         scan = scan_packets(self.request.traffic, decapsulate=self.request.decapsulate)
         snapshot = Snapshot.of(environment, semantics=self.request.semantics)
-        tally = Tally(len(snapshot.tables.rule_ids))
+        tally = Tally()
         with open_output(self.request.output) as output:
             if self.request.format in ("text", "json"):
                 self.write_report(output, snapshot, scan, options, tally)
@@ -146,7 +147,7 @@ class Run:
 
     def options(self, environment: Environment) -> ReplayOptions:
         """What the engine is told; every id that the user gave is in the environment."""
-        from sgsim.engine import ReplayOptions
+        from sgsim.engine.replay import ReplayOptions
 
         asked = self.request
         return ReplayOptions(
@@ -160,7 +161,7 @@ class Run:
 
     def replayed(self, snapshot: Snapshot, scan: PacketScan, options: ReplayOptions) -> Replay:
         from sgsim.cli.progress import followed
-        from sgsim.engine import replay
+        from sgsim.engine.replay import replay
 
         return replay(snapshot, followed(scan, color=self.manners.colored(sys.stderr)), options)
 
@@ -202,13 +203,17 @@ class Run:
     def report(self, snapshot: Snapshot, scan: PacketScan, replayed: Replay, tally: Tally) -> ReplayReport:
         from sgsim.report.labels import Labels
         from sgsim.report.replay import ReplayReport
+        from sgsim.report.tally import rule_hits
 
-        labels = Labels(snapshot.environment, snapshot.tables.interface_ids, snapshot.tables.rule_ids)
+        rule_ids, summary = snapshot.tables.rule_ids, replayed.summary
+        labels = Labels(snapshot.environment, snapshot.tables.interface_ids, rule_ids)
         return ReplayReport(
             source=str(self.request.environment),
             labels=labels,
             files=scan.counts,
             tally=tally,
+            hits=rule_hits(summary.hits, summary.sets, len(rule_ids)),
+            summary=summary,
             options=self.request.described(),
             vantage=self.request.vantage,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -39,6 +40,11 @@ class Labels:
         """Groups that some interface carries."""
         return frozenset(name for interface in self.environment.interfaces.values() for name in interface.group_ids)
 
+    def groups_on(self, interface_id: str) -> frozenset[str]:
+        """Groups that the interface carries."""
+        interface = self.environment.interfaces.get(interface_id)
+        return frozenset(interface.group_ids if interface else ())
+
     def interface(self, index: int) -> str:
         """`eni-… (i-…)`, or words for no interface and for several."""
         if index == NO_INTERFACE:
@@ -56,10 +62,24 @@ class Labels:
         about = interface.instance_id or interface.description or kind
         return clean(f"{interface_id} ({about})" if about else interface_id)
 
+    @cached_property
+    def _names(self) -> Counter[str]:
+        """How many groups and prefix lists have a name: one that several share does not tell them apart."""
+        environment = self.environment
+        return Counter(
+            [group.name for group in environment.groups.values()]
+            + [prefix_list.name for prefix_list in environment.prefix_lists.values()]
+        )
+
+    def _named(self, identifier: str, name: str) -> str:
+        if not name:
+            return clean(identifier)
+        return clean(name if self._names[name] == 1 else f"{name} ({identifier})")
+
     def group(self, group_id: str) -> str:
-        """`name (sg-…)`, or the id alone."""
+        """The group's name if no other has it, else `name (sg-…)`; the id where there is no name."""
         group = self.environment.groups.get(group_id)
-        return clean(f"{group.name} ({group_id})" if group and group.name else group_id)
+        return self._named(group_id, group.name if group else "")
 
     def groups_of(self, index: int) -> list[str]:
         """The groups of an interface."""
@@ -69,7 +89,7 @@ class Labels:
         return [self.group(group_id) for group_id in interface.group_ids] if interface else []
 
     def peer(self, peer: Peer) -> str:
-        """`10.0.0.0/8`, `name (sg-…)`, `444455556666/sg-…`, `name (pl-…)`."""
+        """`10.0.0.0/8`, a group's or a prefix list's name, `444455556666/sg-…`."""
         if isinstance(peer, CidrPeer):
             return str(peer.cidr)
         if isinstance(peer, GroupPeer):
@@ -77,11 +97,10 @@ class Labels:
                 return self.group(peer.group_id)
             return clean(f"{peer.account_id}/{peer.group_id}")
         prefix_list = self.environment.prefix_lists.get(peer.prefix_list_id)
-        name = prefix_list.name if prefix_list else ""
-        return clean(f"{name} ({peer.prefix_list_id})" if name else peer.prefix_list_id)
+        return self._named(peer.prefix_list_id, prefix_list.name if prefix_list else "")
 
     def rule(self, rule_id: str) -> str:
-        """`sgr-… tcp 443 from 0.0.0.0/0 in shop-alb (sg-…)`."""
+        """`sgr-… tcp 443 from 0.0.0.0/0 in shop-alb`."""
         found = self.rules.get(rule_id)
         if found is None:
             return clean(rule_id)

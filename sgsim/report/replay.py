@@ -8,9 +8,10 @@ from typing import Any, Protocol
 
 from sgsim.report.labels import Labels
 from sgsim.report.situations import Line, Situation
-from sgsim.report.tally import Tally
+from sgsim.report.tally import RuleHits, Tally
+from sgsim.verdicts import Verdict
 
-__all__ = ["FileCounts", "PublicUse", "ReplayReport"]
+__all__ = ["FileCounts", "ReplayReport", "Summary"]
 
 
 class FileCounts(Protocol):
@@ -30,35 +31,33 @@ class FileCounts(Protocol):
     def total(self) -> int: ...
 
 
-@dataclass(frozen=True, slots=True)
-class PublicUse:
-    """Packets that show the public or Elastic address of a known interface (docs/semantics.md §9.14)."""
+class Summary(Protocol):
+    """What the engine counts beside the records (`sgsim.engine.replay.ReplaySummary`)."""
 
-    interface_id: str
     packets: int
+    neighbour_discovery: int
+    backwards: int
+    flows: int
+    disagreements: int
+    paths: dict[Verdict, int]
+    public_addresses: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayReport:
     """A finished replay.
 
-    `options` are those that change verdicts or records, by name, as the user would write them. `neighbours` counts
-    ARP and neighbour discovery among the IP packets, which give no record. `vantage` is the interface at which
-    everything was captured, if the user said so. `nearest` gives, for a line of a situation, the words for the rules
-    that came nearest to matching.
+    `source` is where the environment was read from, `options` those that change verdicts or records, by name.
+    `vantage` is the interface at which everything was captured, if the user said so. `nearest` gives, for a line of
+    a situation, words about the rules that came nearest to matching.
     """
 
     source: str
     labels: Labels
     files: Sequence[FileCounts]
     tally: Tally
+    hits: RuleHits
+    summary: Summary
     options: Mapping[str, Any] = field(default_factory=dict)
     vantage: str | None = None
-    public: Sequence[PublicUse] = ()
-    neighbours: int = 0
     nearest: Callable[[Situation, Line], Sequence[str]] = lambda _situation, _line: ()
-
-    @property
-    def undecodable(self) -> int:
-        """IP packets that could not be judged because they could not be decoded."""
-        return sum(file.truncated + file.damaged + file.unsupported for file in self.files)

@@ -22,18 +22,29 @@ MOST_PEERS = 20
 
 def replay_json(report: ReplayReport) -> bytes:
     """The document, indented; ends with a line feed."""
+    summary = report.summary
     document = {
         "schema": SUMMARY_SCHEMA,
         "environment": report.source,
         "options": dict(report.options),
         "traffic": [_file(file) for file in report.files],
-        "neighbour_discovery_packets": report.neighbours,
+        "packets": {
+            "judged": summary.packets - summary.neighbour_discovery,
+            "neighbour_discovery": summary.neighbour_discovery,
+            "backwards": summary.backwards,
+            "disagreements": summary.disagreements,
+            "paths": {verdict.name: summary.paths.get(verdict, 0) for verdict in Verdict},
+        },
+        "flows": summary.flows,
         "start": report.tally.start,
         "end": report.tally.end,
         "totals": _totals(report),
         "situations": [*_situations(report, Verdict.REJECT), *_situations(report, Verdict.UNKNOWN)],
         "rules": _rules(report),
-        "public_addresses": [{"interface_id": use.interface_id, "packets": use.packets} for use in report.public],
+        "public_addresses": [
+            {"interface_id": interface_id, "packets": packets}
+            for interface_id, packets in sorted(summary.public_addresses.items())
+        ],
         "warnings": list(report.labels.environment.warnings),
     }
     return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
@@ -105,7 +116,7 @@ def _line(report: ReplayReport, line: Line) -> dict[str, Any]:
 
 
 def _rules(report: ReplayReport) -> list[dict[str, Any]]:
-    tally, labels = report.tally, report.labels
+    labels = report.labels
     found = []
     for index, rule_id in enumerate(labels.rule_ids):
         rule, group = labels.rules.get(rule_id, (None, None))
@@ -115,9 +126,8 @@ def _rules(report: ReplayReport) -> list[dict[str, Any]]:
                 "group_id": group.group_id if group else None,
                 "attached": bool(group and group.group_id in labels.used_groups),
                 "rule": labels.what(rule) if rule else None,
-                "hits": int(tally.hits[index]),
-                "sole_hits": int(tally.sole_hits[index]),
-                "possible_hits": int(tally.possible_hits[index]),
+                "hits": int(report.hits.hits[index]),
+                "sole_hits": int(report.hits.sole[index]),
             }
         )
     return sorted(found, key=lambda entry: str(entry["rule_id"]))

@@ -14,6 +14,7 @@ from sgsim.verdicts import Reason, Verdict
 
 __all__ = ["replay_text"]
 
+ACCEPT, REJECT, UNKNOWN = Verdict.ACCEPT, Verdict.REJECT, Verdict.UNKNOWN
 MOST_SITUATIONS, MOST_LINES, MOST_RULES = 30, 12, 40
 
 _REASONS = {
@@ -46,8 +47,11 @@ def _traffic(report: ReplayReport, style: Style) -> Iterator[str]:
     for file in report.files:
         yield f"  {clean(file.source)}: {counted(file.total, 'packet')}, {_use(file)}"
         yield from (f"    {clean(note)}" for note in file.notes)
-    if report.neighbours:
-        yield f"  {counted(report.neighbours, 'packet')} of neighbour discovery: counted, not judged"
+    summary = report.summary
+    if summary.neighbour_discovery:
+        yield f"  {counted(summary.neighbour_discovery, 'packet')} of neighbour discovery: counted, not judged"
+    if summary.backwards:
+        yield f"  {counted(summary.backwards, 'packet')} earlier than the one before: judged in the order of the file"
     if report.tally.start is not None and report.tally.end is not None:
         yield f"  {span(report.tally.start, report.tally.end)}"
 
@@ -68,7 +72,7 @@ def _verdicts(report: ReplayReport, style: Style) -> Iterator[str]:
         return
     rows: list[tuple[str, str, str, str, str]] = [("", "records", "packets", "bytes", "")]
     looks: list[Verdict | None] = [None]
-    for verdict in (Verdict.ACCEPT, Verdict.REJECT, Verdict.UNKNOWN):
+    for verdict in (ACCEPT, REJECT, UNKNOWN):
         reasons = sorted((reason, count) for (action, reason), count in totals.items() if action is verdict)
         if not reasons:
             continue
@@ -82,6 +86,9 @@ def _verdicts(report: ReplayReport, style: Style) -> Iterator[str]:
             looks.append(None)
     for line, verdict_ in zip(columns(rows, "<>>><"), looks):
         yield line if verdict_ is None else style.verdict(verdict_, line)
+    paths = report.summary.paths
+    whole = ", ".join(f"{number(paths.get(verdict, 0))} {verdict.name}" for verdict in (ACCEPT, REJECT, UNKNOWN))
+    yield f"  {counted(report.summary.flows, 'flow')}; packets by their whole path, both ends: {whole}"
 
 
 def _unit(report: ReplayReport) -> str:
@@ -183,55 +190,56 @@ def _advice(report: ReplayReport, situation: Situation) -> Iterator[str]:
 
 
 def _rules(report: ReplayReport, style: Style) -> Iterator[str]:
-    tally, labels = report.tally, report.labels
-    if not tally.records:
+    hits, labels = report.hits, report.labels
+    if not report.tally.records:
         return
-    order = sorted(range(len(labels.rule_ids)), key=lambda rule: (-int(tally.hits[rule]), labels.rule_ids[rule]))
-    used = [rule for rule in order if tally.hits[rule]]
+    order = sorted(range(len(labels.rule_ids)), key=lambda rule: (-int(hits.hits[rule]), labels.rule_ids[rule]))
+    used = [rule for rule in order if hits.hits[rule]]
     yield (
         style.heading("Rules")
         + "  "
-        + style("hits: records that open a connection; sole: no other rule allows them", "dim")
+        + style("hits: flows that open a connection, at this end; sole: no other rule allows them", "dim")
     )
     if used:
         rows = [("hits", "sole", "rule", "group", "")]
         for rule in used[:MOST_RULES]:
             found = labels.rules.get(labels.rule_ids[rule])
-            text, group = (labels.what(found[0]), clean(found[1].name or found[1].group_id)) if found else ("", "")
-            hits, sole = number(int(tally.hits[rule])), number(int(tally.sole_hits[rule]))
-            rows.append((hits, sole, clean(labels.rule_ids[rule]), group, text))
+            text, group = (labels.what(found[0]), labels.group(found[1].group_id)) if found else ("", "")
+            counts = number(int(hits.hits[rule])), number(int(hits.sole[rule]))
+            rows.append((*counts, clean(labels.rule_ids[rule]), group, text))
         yield from columns(rows, ">><<<")
         if len(used) > MOST_RULES:
             yield f"  … {counted(len(used) - MOST_RULES, 'more rule')} with hits; --format json has all"
-    yield from _unused(report, [rule for rule in order if not tally.hits[rule]])
+    yield from _unused(report, [rule for rule in order if not hits.hits[rule]])
 
 
 def _unused(report: ReplayReport, unused: list[int]) -> Iterator[str]:
-    labels = report.labels
+    """Rules without hits; at a vantage only those of its groups, since nothing else is judged."""
+    labels, vantage = report.labels, report.vantage
     found = [labels.rules[labels.rule_ids[rule]] for rule in unused if labels.rule_ids[rule] in labels.rules]
-    attached = [(rule, group) for rule, group in found if group.group_id in labels.used_groups]
+    judged = labels.used_groups if vantage is None else labels.groups_on(vantage)
+    attached = [(rule, group) for rule, group in found if group.group_id in judged]
     if attached:
-        yield f"  unused in this traffic: {counted(len(attached), 'rule')} of groups that an interface has"
+        whose = "of groups that an interface has" if vantage is None else f"of the groups of {clean(vantage)}"
+        yield f"  unused in this traffic: {counted(len(attached), 'rule')} {whose}"
         rows = [
-            (clean(rule.rule_id), clean(group.name or group.group_id), labels.what(rule))
+            (clean(rule.rule_id), labels.group(group.group_id), labels.what(rule))
             for rule, group in islice(attached, MOST_RULES)
         ]
         yield from columns(rows, "<<<", indent="    ")
         if len(attached) > MOST_RULES:
             yield f"    … {number(len(attached) - MOST_RULES)} more; --format json has all"
-    idle = sorted(
-        {clean(group.name or group.group_id) for _, group in found if group.group_id not in labels.used_groups}
-    )
+    idle = {group.group_id for _, group in found} - labels.used_groups
     if idle:
-        yield f"  on no interface: {listed(idle, 6)}"
+        yield f"  on no interface: {listed(sorted(map(labels.group, idle)), 6)}"
 
 
 def _remarks(report: ReplayReport, style: Style) -> Iterator[str]:
     lines = [f"  {clean(warning)}" for warning in report.labels.environment.warnings]
-    for use in report.public:
-        whose = report.labels.interface_named(use.interface_id)
+    for interface_id, packets in sorted(report.summary.public_addresses.items()):
+        whose = report.labels.interface_named(interface_id)
         lines.append(
-            f"  {counted(use.packets, 'packet')} with a public address of {whose}: captured before translation; "
+            f"  {counted(packets, 'packet')} with a public address of {whose}: captured before translation; "
             "judged as a remote address, which no group reference matches"
         )
     if lines:

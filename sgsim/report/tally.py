@@ -1,6 +1,6 @@
-"""Counts over batches of records, and rejected and unknown records grouped so that a person sees what to do.
+"""Counts over batches of records; rejected and unknown ones grouped so that a person sees what to do.
 
-Memory follows the number of groups and of rules, not of records.
+Memory follows the number of groups, not of records.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import pyarrow as pa
 
 from sgsim.flows import INGRESS
 from sgsim.model import ICMP, ICMPV6, TCP, UDP
-from sgsim.verdicts import Reason, Verdict, Verdicts
+from sgsim.verdicts import MatchSets, Reason, Verdict, Verdicts
 
-__all__ = ["MANY", "Count", "Group", "GroupKey", "Sample", "Tally"]
+__all__ = ["MANY", "Count", "Group", "GroupKey", "RuleHits", "Sample", "Tally", "rule_hits"]
 
 MAX_GROUPS = 10_000  #: from here on, new groups do not tell ports apart
 MAX_PEERS = 1_000  #: other ends remembered for a group; beyond, only that there are more
@@ -86,18 +86,21 @@ class Group:
     more_peers: bool = False
 
 
-class Tally:
-    """Adds up batches of Verdicts. Rule arrays are indexed like the snapshot's rules.
+class RuleHits(NamedTuple):
+    """Uses of each rule, indexed like the snapshot's rules.
 
-    `hits`: initiating records that a rule matches; `sole_hits`: those that no other rule allows; `possible_hits`:
-    those whose verdict is UNKNOWN because the rule may match.
+    `hits`: ends of flows that open a connection and that the rule matches; `sole`: those that no other rule allows.
     """
 
-    def __init__(self, rules: int) -> None:
+    hits: npt.NDArray[np.int64]
+    sole: npt.NDArray[np.int64]
+
+
+class Tally:
+    """Adds up batches of Verdicts."""
+
+    def __init__(self) -> None:
         self.totals: dict[tuple[Verdict, Reason], Count] = {}
-        self.hits = np.zeros(rules, np.int64)
-        self.sole_hits = np.zeros(rules, np.int64)
-        self.possible_hits = np.zeros(rules, np.int64)
         self.start: int | None = None
         self.end: int | None = None
         self.groups: dict[GroupKey, Group] = {}
@@ -116,7 +119,6 @@ class Tally:
         if not len(verdicts):
             return
         self.add_totals(verdicts)
-        self._add_hits(verdicts)
         self._add_groups(verdicts)
         first, last = int(verdicts.start.min()), int(verdicts.end.max())
         self.start = first if self.start is None else min(self.start, first)
@@ -133,17 +135,6 @@ class Tally:
             action, reason = divmod(kind, len(Reason))
             count = self.totals.setdefault((Verdict(action), Reason(reason)), Count())
             count.add(int(records[kind]), int(packets[kind]), int(bytes_[kind]))
-
-    def _add_hits(self, verdicts: Verdicts) -> None:
-        sets, opening = verdicts.sets, verdicts.initiating
-        sizes = np.diff(sets.offsets)
-        hit = opening & (verdicts.reason == Reason.RULE) & (verdicts.action == Verdict.ACCEPT)
-        per_set = np.bincount(verdicts.match_set[hit], minlength=len(sets))
-        self.hits += _per_member(sets.members, sizes, per_set, len(self.hits))
-        self.sole_hits += _per_member(sets.members, sizes, np.where(sizes == 1, per_set, 0), len(self.hits))
-        maybe = opening & (verdicts.action == Verdict.UNKNOWN)
-        per_set = np.bincount(verdicts.possible_set[maybe], minlength=len(sets))
-        self.possible_hits += _per_member(sets.members, sizes, per_set, len(self.hits))
 
     def _add_groups(self, verdicts: Verdicts) -> None:
         rows = np.flatnonzero(verdicts.action != Verdict.ACCEPT)
@@ -190,13 +181,13 @@ def _sums(kinds: npt.NDArray[np.int64], values: npt.NDArray[np.int64], size: int
     return sums
 
 
-def _per_member(
-    members: npt.NDArray[np.int32], sizes: npt.NDArray[np.int64], per_set: npt.NDArray[Any], rules: int
-) -> npt.NDArray[np.int64]:
-    """Counts per rule from counts per set: each member of a set gets the set's count."""
-    totals = np.zeros(rules, np.int64)
-    np.add.at(totals, members, np.repeat(per_set.astype(np.int64), sizes))
-    return totals
+def rule_hits(per_set: npt.NDArray[np.int64], sets: MatchSets, rules: int) -> RuleHits:
+    """Hits of rules from hits of match sets: every member of a set gets the set's, and alone if it is the only one."""
+    sizes = np.diff(sets.offsets)
+    hits, sole = np.zeros(rules, np.int64), np.zeros(rules, np.int64)
+    np.add.at(hits, sets.members, np.repeat(per_set, sizes))
+    np.add.at(sole, sets.members, np.repeat(np.where(sizes == 1, per_set, 0), sizes))
+    return RuleHits(hits, sole)
 
 
 def _group_table(verdicts: Verdicts, rows: npt.NDArray[np.int64], *, collapse: bool) -> Any:

@@ -1,20 +1,21 @@
-"""Counts, hits and situations (words of the report; hits and sole hits count initiating records only)."""
+"""Counts, hits and situations."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from sgsim.report import tally as module
 from sgsim.report.situations import service_text, situations
-from sgsim.report.tally import Tally
+from sgsim.report.tally import Tally, rule_hits
 from sgsim.verdicts import Reason, Verdict
-from tests.report.made import batch, nowhere, rejected, row, unknown
+from tests.report.made import SETS, batch, nowhere, rejected, row, unknown
 
 ACCEPT, REJECT, UNKNOWN = Verdict.ACCEPT, Verdict.REJECT, Verdict.UNKNOWN
 
 
 def tallied(*rows: dict[str, object], batches: int = 1) -> Tally:
-    tally = Tally(3)
+    tally = Tally()
     for _ in range(batches):
         tally.add(batch(*rows))
     return tally
@@ -39,18 +40,9 @@ def test_totals_by_verdict_and_reason() -> None:
     assert (tally.unknown, tally.records, tally.start, tally.end) == (4, 10, 1_772_442_000, 1_772_442_060)
 
 
-def test_hits_count_initiating_records_and_sole_hits_those_of_one_rule() -> None:
-    tally = tallied(
-        row(),  # rule 0 alone
-        row(match_set=2),  # rules 0 and 1
-        row(match_set=1, initiating=False, reason=Reason.TRACKED),  # a reply
-        row(match_set=1, initiating=False),  # a reply judged by rules
-        unknown(),  # rule 2 may match
-        unknown(initiating=False),
-    )
-    assert tally.hits.tolist() == [2, 1, 0]
-    assert tally.sole_hits.tolist() == [1, 0, 0]
-    assert tally.possible_hits.tolist() == [0, 0, 1]
+def test_sole_hits_are_those_of_sets_with_one_rule() -> None:
+    hits = rule_hits(np.array([9, 5, 2, 0]), SETS, 3)  # the empty set, {0}, {0, 1}, {2}
+    assert (hits.hits.tolist(), hits.sole.tolist()) == ([7, 2, 0], [5, 0, 0])
 
 
 def test_a_scan_is_one_line_and_a_busy_port_stays_by_itself() -> None:
@@ -106,7 +98,7 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Past MAX_GROUPS ports are not told apart, past MAX_PEERS addresses are not remembered; counts stay exact."""
     monkeypatch.setattr(module, "MAX_GROUPS", 3)
     monkeypatch.setattr(module, "MAX_PEERS", 2)
-    tally = Tally(3)
+    tally = Tally()
     for port in range(20):
         tally.add(batch(*(rejected(f"203.0.113.{n}", dstport=port) for n in range(5))))
     assert len(tally.groups) == 4
