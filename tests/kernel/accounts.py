@@ -99,7 +99,7 @@ def changed(random: Random, account: Account) -> Account:
     writer = _Writer(random, list(before.groups), list(before.prefix_lists), list(account.owners), seen)
     groups = {}
     for name, group in before.groups.items():
-        kept = [rule for rule in group.rules if random.random() < 0.6]
+        kept = [rule for rule in group.rules if random.random() < 0.5]
         groups[name] = structs.replace(group, rules=(*kept, *writer.rules(name)[: random.choice((0, 0, 1, 3))]))
     lists = {**before.prefix_lists, "pl-0": _prefix_list(random, "pl-0", list(account.owners))}
     return Account(replace(before, groups=groups, prefix_lists=lists), account.owners)

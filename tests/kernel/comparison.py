@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import struct
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
+from sgsim.engine import Snapshot
+from sgsim.engine.tracking import Tracker as KernelTracker
 from sgsim.model import Direction, Semantics
+from sgsim.packets import PacketBatch
 from sgsim.reference import Packet, Tracker
+from sgsim.traffic import scan_packets
 from sgsim.verdicts import Reason, Verdict
-from tests.kernel.wire import Crossing, Scene
+from tests.kernel.frames import ip_packet
+from tests.kernel.wire import Act, Crossing, Scene
+
+SECOND = 1_000_000_000
+PCAP_NANOSECONDS, LINKTYPE_RAW = 0xA1B23C4D, 101
 
 
 class Answer(NamedTuple):
@@ -47,6 +57,47 @@ def _twin_step(tracker: Tracker, crossing: Crossing) -> list[Answer]:
         )
         for end in tracker.step(crossing.packet, crossing.egress, crossing.ingress)
     ]
+
+
+def by_kernels(act: Act, semantics: Semantics, capture: Path) -> Said:
+    """The answers of reader, compiled rules and tracking kernel to a capture of one act, written to that path."""
+    write_capture(act, capture)
+    snapshot = Snapshot.of(act.environment, semantics)
+    tracker = KernelTracker(snapshot)
+    scan = scan_packets([capture])
+    answers = [answer for batch in scan for answer in _kernel_step(tracker, batch)]
+    assert scan.counts[0].decoded == scan.counts[0].total == len(act.crossings), scan.counts
+    return answers
+
+
+def write_capture(act: Act, path: Path) -> None:
+    """The packets of an act as a capture without link layer, byte by byte as Linux saw them."""
+    with path.open("wb") as file:
+        file.write(struct.pack("=IHHiIII", PCAP_NANOSECONDS, 2, 4, 0, 0, 65535, LINKTYPE_RAW))
+        for number, crossing in enumerate(act.crossings):
+            data = ip_packet(crossing.packet, number & 0xFFFF)
+            file.write(struct.pack("=IIII", *divmod(crossing.packet.time_ns, SECOND), len(data), len(data)) + data)
+
+
+def _kernel_step(tracker: KernelTracker, batch: PacketBatch) -> list[list[Answer]]:
+    """Answers of a batch; columns 0 are the egress end's."""
+    tracked, ids = tracker.step(batch), tracker.snapshot.tables
+    columns = tracker.answers(tracked.words)
+    names = [frozenset(ids.rule_ids[rule] for rule in columns.sets[n]) for n in range(len(columns.sets))]
+    interfaces = [tracker.store.interfaces(tracked.packets.flow, end) for end in (0, 1)]
+
+    def answer(row: int, end: int) -> Answer:
+        reason = Reason(columns.reason[row, end])
+        return Answer(
+            ids.interface_ids[interfaces[end][row]],
+            (Direction.EGRESS, Direction.INGRESS)[end],
+            Verdict(columns.action[row, end]),
+            reason,
+            bool(columns.initiating[row, end]),
+            names[columns.match_set[row, end]] if reason is Reason.RULE else frozenset(),
+        )
+
+    return [[answer(row, end) for end in (0, 1) if columns.judged[row, end]] for row in range(len(batch))]
 
 
 def differences(scene: Scene, said: Iterable[Said]) -> list[str]:
