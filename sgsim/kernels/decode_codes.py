@@ -28,10 +28,20 @@ TIME_U64, SRC_HI, SRC_LO, DST_HI, DST_LO, SRC_MAC, DST_MAC, RECORD, FINGERPRINT,
 ICMP_ID, IP_ID, LENGTH, VNI, SOURCE, SEEN_AT, U32_ROWS = range(7)
 SRCPORT, DSTPORT, ICMP_TYPE, ICMP_CODE, U16_ROWS = range(5)
 FAMILY, PROTOCOL, TCP_FLAGS, FRAGMENT, U8_ROWS = range(5)
+U32_AT: Final = U64_ROWS * BATCH * 8  #: where they begin in the one block of memory that holds all columns
+U16_AT: Final = U32_AT + U32_ROWS * BATCH * 4
+U8_AT: Final = U16_AT + U16_ROWS * BATCH * 2
+COLUMN_BYTES: Final = U8_AT + U8_ROWS * BATCH
 
 # Quotes of ICMP errors, the same way.
 Q_PACKET, Q_SRC_HI, Q_SRC_LO, Q_DST_HI, Q_DST_LO, Q_U64_ROWS = range(6)
+Q_ICMP_ID, Q_U32_ROWS = range(2)
 Q_SRCPORT, Q_DSTPORT, Q_ICMP_TYPE, Q_U16_ROWS = range(4)
+Q_PROTOCOL, Q_U8_ROWS = range(2)
+Q_U32_AT: Final = Q_U64_ROWS * BATCH * 8
+Q_U16_AT: Final = Q_U32_AT + Q_U32_ROWS * BATCH * 4
+Q_U8_AT: Final = Q_U16_AT + Q_U16_ROWS * BATCH * 2
+QUOTE_BYTES: Final = Q_U8_AT + Q_U8_ROWS * BATCH
 
 # What becomes of a packet: index of the tally. Everything but DECODED is a cause, worded in sgsim.traffic.counts.
 DECODED: Final = 0
@@ -61,6 +71,8 @@ BAD_TIME: Final = 22
 BAD_OTHER_LINK: Final = 23  #: scapy fails
 UNSUPPORTED_LINK: Final = 24
 CAUSES: Final = 32
+TALLY: Final = CAUSES + (1 << 16)  #: the causes, then the ethertypes that lead to no IP header
+ETHERTYPE: Final = 1 << 16  #: ETHERTYPE + n: NOT_IP_ETHERTYPE of that ethertype
 
 # Flags of the decoder.
 DECAPSULATE: Final = 1

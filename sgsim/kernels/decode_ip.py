@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sgsim.kernels import decode_codes as c
 from sgsim.kernels._jit import helper
 from sgsim.kernels.decode_bytes import be16, be32, byte
@@ -14,8 +12,8 @@ _MOST_EXTENSIONS = 64  #: more than any sane chain; a bound on the work a hostil
 
 
 @helper
-def extension_chain(buffer: Any, at: int, end: int, protocol: int) -> tuple[int, int, int, int, int]:
-    """Walk IPv6 extension headers from `at`: (position of what follows, its protocol, fragment, id, cause).
+def extension_chain(at: int, end: int, protocol: int) -> tuple[int, int, int, int, int]:
+    """Walk IPv6 extension headers from `at`: (address of what follows, its protocol, fragment, id, cause).
 
     `fragment` one of FRAGMENT_* (0 whole or atomic, 1 first, 2 later), `id` the fragment identification. The chain
     of a later fragment ends at its fragment header: what follows is the middle of something. `cause` is DECODED,
@@ -26,9 +24,9 @@ def extension_chain(buffer: Any, at: int, end: int, protocol: int) -> tuple[int,
         if protocol == 44:
             if at + 8 > end:
                 return at, protocol, fragment, identification, c.SHORT_EXTENSION
-            protocol = byte(buffer, at)
-            offset_and_more = be16(buffer, at + 2)
-            identification = be32(buffer, at + 4)
+            protocol = byte(at)
+            offset_and_more = be16(at + 2)
+            identification = be32(at + 4)
             at += 8
             if offset_and_more >= 8:
                 return at, protocol, 2, identification, c.DECODED
@@ -44,7 +42,7 @@ def extension_chain(buffer: Any, at: int, end: int, protocol: int) -> tuple[int,
         ):
             if at + 8 > end:
                 return at, protocol, fragment, identification, c.SHORT_EXTENSION
-            protocol, length = byte(buffer, at), 8 + 8 * byte(buffer, at + 1)
+            protocol, length = byte(at), 8 + 8 * byte(at + 1)
             if at + length > end:
                 return at, protocol, fragment, identification, c.SHORT_EXTENSION
             at += length
@@ -58,7 +56,7 @@ def is_icmp_error(protocol: int, icmp_type: int) -> bool:
     """Whether an ICMP message quotes the packet that caused it."""
     if protocol == 1:
         return icmp_type == 3 or icmp_type == 4 or icmp_type == 5 or icmp_type == 11 or icmp_type == 12
-    return 1 <= icmp_type <= 4
+    return protocol == 58 and 1 <= icmp_type <= 4
 
 
 @helper

@@ -1,11 +1,9 @@
 """From the first byte of a captured frame to its outermost IP header: link layers, tags, labels, PPP.
 
-Every function takes the buffer, the position and the end of the captured part, and reads below `end` only.
+Every function takes the address to start at and that of the end of the captured part, and reads below `end` only.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 from sgsim.kernels import decode_codes as c
 from sgsim.kernels._jit import helper
@@ -13,54 +11,51 @@ from sgsim.kernels.decode_bytes import be16, be32, byte, load32
 
 __all__ = ["IP", "IPV4", "IPV6", "link_layer", "payload_of"]
 
-IP = -1  #: instead of a cause: the position is that of an IP header of either version …
+IP = -1  #: instead of a cause: the address is that of an IP header of either version …
 IPV4, IPV6 = -4, -6  #: … or of the version that the layer below announced
 
 
 @helper
-def _labels(buffer: Any, at: int, end: int) -> tuple[int, int]:
+def _labels(at: int, end: int) -> tuple[int, int]:
     """MPLS: what follows the label at the bottom of the stack is told by its first four bits."""
     while True:
         if at + 4 > end:
             return at, c.SHORT_LINK
-        bottom = byte(buffer, at + 2) & 1
+        bottom = byte(at + 2) & 1
         at += 4
         if bottom:
             break
     if at >= end:
         return at, c.SHORT_LINK
-    version = byte(buffer, at) >> 4
+    version = byte(at) >> 4
     return at, IP if version == 4 or version == 6 else c.NOT_IP_MPLS
 
 
 @helper
-def _ppp(buffer: Any, at: int, end: int) -> tuple[int, int]:
+def _ppp(at: int, end: int) -> tuple[int, int]:
     """A PPP protocol field (one byte if odd) and what follows."""
     if at >= end:
         return at, c.SHORT_LINK
-    protocol = byte(buffer, at)
+    protocol = byte(at)
     if protocol & 1:
         at += 1
     else:
         if at + 2 > end:
             return at, c.SHORT_LINK
-        protocol = be16(buffer, at)
+        protocol = be16(at)
         at += 2
     if protocol == 0x0021:
         return at, IPV4
     if protocol == 0x0057:
         return at, IPV6
     if protocol == 0x0281 or protocol == 0x0283:
-        return _labels(buffer, at, end)
+        return _labels(at, end)
     return at, c.NOT_IP_PPP
 
 
 @helper
-def payload_of(buffer: Any, at: int, end: int, ethertype: int, ethertypes: Any) -> tuple[int, int]:
-    """Walk from the payload of `ethertype` to an IP header: (its position, IP…) or (…, cause).
-
-    `ethertypes` int64[65536] counts those that lead to no IP header.
-    """
+def payload_of(at: int, end: int, ethertype: int) -> tuple[int, int]:
+    """Walk from the payload of `ethertype` to an IP header: (its address, IP…) or (…, cause)."""
     while True:
         if ethertype == 0x0800:
             return at, IPV4
@@ -74,45 +69,44 @@ def payload_of(buffer: Any, at: int, end: int, ethertype: int, ethertypes: Any) 
         ):
             if at + 4 > end:
                 return at, c.SHORT_LINK
-            ethertype = be16(buffer, at + 2)
+            ethertype = be16(at + 2)
             at += 4
         elif ethertype == 0x8847 or ethertype == 0x8848:
-            return _labels(buffer, at, end)
+            return _labels(at, end)
         elif ethertype == 0x8864:  # PPPoE session
             if at + 6 > end:
                 return at, c.SHORT_LINK
-            return _ppp(buffer, at + 6, end)
+            return _ppp(at + 6, end)
         elif ethertype <= 1500:  # a length: IEEE 802.3 with LLC
             if at + 3 > end:
                 return at, c.SHORT_LINK
-            access = be16(buffer, at)
+            access = be16(at)
             if access == 0x0606:
                 return at + 3, IPV4
-            if access != 0xAAAA or byte(buffer, at + 2) != 3:
+            if access != 0xAAAA or byte(at + 2) != 3:
                 return at, c.NOT_IP_LLC
             if at + 8 > end:
                 return at, c.SHORT_LINK
-            ethertype = be16(buffer, at + 6)
-            if be32(buffer, at + 2) & 0xFFFFFF or ethertype <= 1500:
+            ethertype = be16(at + 6)
+            if be32(at + 2) & 0xFFFFFF or ethertype <= 1500:
                 return at, c.NOT_IP_LLC
             at += 8
         else:
-            ethertypes[ethertype] += 1
-            return at, c.NOT_IP_ETHERTYPE
+            return at, c.ETHERTYPE + ethertype
 
 
 @helper
-def link_layer(buffer: Any, at: int, end: int, link: int, ethertypes: Any) -> tuple[int, int, int, int]:
-    """The outermost IP header of a frame: (position, IP… or cause, source MAC, destination MAC), MACs 0 if none."""
+def link_layer(at: int, end: int, link: int) -> tuple[int, int, int, int]:
+    """The outermost IP header of a frame: (address, IP… or cause, source MAC, destination MAC), MACs 0 if none."""
     if link == c.LINK_ETHERNET:
         if at + 14 > end:
             return at, c.SHORT_LINK, 0, 0
-        destination = (be32(buffer, at) << 16) | be16(buffer, at + 4)
-        source = (be16(buffer, at + 6) << 32) | be32(buffer, at + 8)
-        ethertype = be16(buffer, at + 12)
+        destination = (be32(at) << 16) | be16(at + 4)
+        source = (be16(at + 6) << 32) | be32(at + 8)
+        ethertype = be16(at + 12)
         if ethertype == 0x0800:
             return at + 14, IPV4, source, destination
-        found, cause = payload_of(buffer, at + 14, end, ethertype, ethertypes)
+        found, cause = payload_of(at + 14, end, ethertype)
         return found, cause, source, destination
     if link == c.LINK_RAW:
         return at, IP, 0, 0
@@ -121,7 +115,7 @@ def link_layer(buffer: Any, at: int, end: int, link: int, ethertypes: Any) -> tu
     if link == c.LINK_LOOPBACK:
         if at + 4 > end:
             return at, c.SHORT_LINK, 0, 0
-        family = load32(buffer, at)
+        family = load32(at)
         if family > 0xFFFF:  # written by a machine of the other byte order: families are small numbers
             family = ((family >> 24) & 0xFF) | ((family >> 8) & 0xFF00)
         # IPv6 is 10 on Linux, 24 on NetBSD and OpenBSD, 28 on FreeBSD, 30 on macOS.
@@ -133,13 +127,13 @@ def link_layer(buffer: Any, at: int, end: int, link: int, ethertypes: Any) -> tu
     if link == c.LINK_COOKED:
         if at + 16 > end:
             return at, c.SHORT_LINK, 0, 0
-        ethernet = be16(buffer, at + 4) == 6
-        source = (be16(buffer, at + 6) << 32) | be32(buffer, at + 8)
-        found, cause = payload_of(buffer, at + 16, end, be16(buffer, at + 14), ethertypes)
+        ethernet = be16(at + 4) == 6
+        source = (be16(at + 6) << 32) | be32(at + 8)
+        found, cause = payload_of(at + 16, end, be16(at + 14))
         return found, cause, source if ethernet else 0, 0
     if at + 20 > end:  # LINK_COOKED2
         return at, c.SHORT_LINK, 0, 0
-    ethernet = byte(buffer, at + 11) == 6
-    source = (be16(buffer, at + 12) << 32) | be32(buffer, at + 14)
-    found, cause = payload_of(buffer, at + 20, end, be16(buffer, at), ethertypes)
+    ethernet = byte(at + 11) == 6
+    source = (be16(at + 12) << 32) | be32(at + 14)
+    found, cause = payload_of(at + 20, end, be16(at))
     return found, cause, source if ethernet else 0, 0

@@ -12,7 +12,7 @@ import numpy as np
 
 from sgsim.kernels import decode_codes as c
 from sgsim.kernels._jit import helper, kernel
-from sgsim.kernels.decode_bytes import load16, load32
+from sgsim.kernels.decode_bytes import address_of, load16, load32
 
 __all__ = ["walk_pcap", "walk_pcapng"]
 
@@ -21,14 +21,14 @@ _MAX = 2**63 - 1
 
 
 @helper
-def _u16(buffer: Any, at: int, swapped: int) -> Any:
-    value = load16(buffer, at)
+def _u16(at: int, swapped: int) -> Any:
+    value = load16(at)
     return ((value >> 8) | (value << 8)) & 0xFFFF if swapped else value
 
 
 @helper
-def _u32(buffer: Any, at: int, swapped: int) -> Any:
-    value = load32(buffer, at)
+def _u32(at: int, swapped: int) -> Any:
+    value = load32(at)
     if swapped:
         value = ((value & 0xFF00FF00) >> 8) | ((value & 0x00FF00FF) << 8)
         value = ((value >> 16) | (value << 16)) & 0xFFFFFFFF
@@ -36,13 +36,11 @@ def _u32(buffer: Any, at: int, swapped: int) -> Any:
 
 
 @helper
-def _note_time(state: Any, time: int) -> None:
-    """Count packets that are older than their predecessor."""
-    if time < state[c.LAST_TIME]:
-        if state[c.BACKWARDS] == 0:
-            state[c.FIRST_BACKWARDS] = state[c.RECORDS]
-        state[c.BACKWARDS] += 1
-    state[c.LAST_TIME] = time
+def _went_back(state: Any) -> None:
+    """Count a packet that is older than its predecessor."""
+    if state[c.BACKWARDS] == 0:
+        state[c.FIRST_BACKWARDS] = state[c.RECORDS]
+    state[c.BACKWARDS] += 1
 
 
 @kernel
@@ -54,13 +52,14 @@ def walk_pcap(buffer: Any, end: int, index: Any, room: int, layout: Any, state: 
     """
     swapped, header, fraction, limit = layout[c.L_SWAPPED], layout[c.L_HEADER], layout[c.L_FRACTION], layout[c.L_LIMIT]
     snaplen = layout[c.L_SNAPLEN]
+    memory, latest = address_of(buffer), state[c.LAST_TIME]
     at, n = state[c.AT], 0
     status = c.FULL
     while n < room:
         if end - at < header:
             status, state[c.NEEDED] = c.NEED_MORE, header
             break
-        captured, wire = _u32(buffer, at + 8, swapped), _u32(buffer, at + 12, swapped)
+        captured, wire = _u32(memory + at + 8, swapped), _u32(memory + at + 12, swapped)
         lengths = layout[c.L_LENGTHS]
         if lengths != c.LENGTHS_NORMAL and (lengths == c.LENGTHS_SWAPPED or captured > wire):
             captured, wire = wire, captured
@@ -71,15 +70,17 @@ def walk_pcap(buffer: Any, end: int, index: Any, room: int, layout: Any, state: 
             status, state[c.NEEDED] = c.NEED_MORE, header + captured
             break
         state[c.RECORDS] += 1
-        time = _u32(buffer, at, swapped) * _BILLION + _u32(buffer, at + 4, swapped) * fraction
-        _note_time(state, time)
+        time = _u32(memory + at, swapped) * _BILLION + _u32(memory + at + 4, swapped) * fraction
+        if time < latest:
+            _went_back(state)
+        latest = time
         if captured > snaplen:
             state[c.OVERLONG] += 1
         index[c.OFFSET, n], index[c.CAPTURED, n], index[c.WIRE, n] = at + header, captured, wire
         index[c.TIME, n], index[c.LINK, n], index[c.INTERFACE, n] = time, layout[c.L_LINK], 0
         at += header + captured
         n += 1
-    state[c.AT], state[c.STATUS] = at, status
+    state[c.AT], state[c.STATUS], state[c.LAST_TIME] = at, status, latest
     return n
 
 
@@ -117,6 +118,7 @@ def walk_pcapng(
     DESCRIPTION: AT is its first byte and all of it is there, but for SECTION only its first 12 bytes), at a block to
     skip that is longer than the buffer (SKIP) and at a block that lies about its length (BAD_LENGTH, BAD_TRAILER).
     """
+    memory, latest = address_of(buffer), state[c.LAST_TIME]
     at, n = state[c.AT], 0
     status = c.FULL
     while n < room:
@@ -124,11 +126,11 @@ def walk_pcapng(
         if left < 12:
             status, state[c.NEEDED] = c.NEED_MORE, 12
             break
-        block = _u32(buffer, at, swapped)
+        block = _u32(memory + at, swapped)
         if block == 0x0A0D0D0A:
             status = c.SECTION
             break
-        length = _u32(buffer, at + 4, swapped)
+        length = _u32(memory + at + 4, swapped)
         is_packet = block == 6 or block == 3 or block == 2
         fixed = 32 if block != 3 else 16
         if length < 12 or length & 3 or (is_packet and length < fixed):
@@ -146,17 +148,17 @@ def walk_pcapng(
         if left < length:
             status, state[c.NEEDED] = c.NEED_MORE, length
             break
-        if _u32(buffer, at + length - 4, swapped) != length:
+        if _u32(memory + at + length - 4, swapped) != length:
             status = c.BAD_TRAILER
             break
         if block == 1:
             status = c.DESCRIPTION
             break
         state[c.RECORDS] += 1
-        time = state[c.LAST_TIME]
+        time = latest
         link, number = np.int64(c.LINK_DECIDED + c.BAD_INTERFACE), np.int64(0)
         if block == 3:
-            wire, head = _u32(buffer, at + 8, swapped), 12
+            wire, head = _u32(memory + at + 8, swapped), 12
             captured = min(wire, length - 16)
             if len(interfaces) > 0:
                 if interfaces[0, c.D_SNAPLEN] > 0:
@@ -164,25 +166,25 @@ def walk_pcapng(
                 link, number = interfaces[0, c.D_LINK], interfaces[0, c.D_NUMBER]
             state[c.UNTIMED] += 1
         else:
-            interface = _u32(buffer, at + 8, swapped) if block == 6 else _u16(buffer, at + 8, swapped)
-            captured, wire, head = _u32(buffer, at + 20, swapped), _u32(buffer, at + 24, swapped), 28
+            interface = _u32(memory + at + 8, swapped) if block == 6 else _u16(memory + at + 8, swapped)
+            captured, wire, head = _u32(memory + at + 20, swapped), _u32(memory + at + 24, swapped), 28
             if interface < len(interfaces) and interfaces[interface, c.D_UNITS] != c.UNUSABLE:
-                described = interfaces[interface]
-                number = described[c.D_NUMBER]
-                link = described[c.D_LINK]
+                number, link = interfaces[interface, c.D_NUMBER], interfaces[interface, c.D_LINK]
                 stamp = _nanoseconds(
-                    _u32(buffer, at + 12, swapped),
-                    _u32(buffer, at + 16, swapped),
-                    described[c.D_UNITS],
-                    described[c.D_SCALE],
-                    described[c.D_OFFSET],
+                    _u32(memory + at + 12, swapped),
+                    _u32(memory + at + 16, swapped),
+                    interfaces[interface, c.D_UNITS],
+                    interfaces[interface, c.D_SCALE],
+                    interfaces[interface, c.D_OFFSET],
                 )
                 if stamp < 0:
                     link = np.int64(c.LINK_DECIDED + c.BAD_TIME)
                 else:
                     time = stamp
-                    _note_time(state, time)
-                if described[c.D_SNAPLEN] > 0 and captured > described[c.D_SNAPLEN]:
+                    if time < latest:
+                        _went_back(state)
+                    latest = time
+                if interfaces[interface, c.D_SNAPLEN] > 0 and captured > interfaces[interface, c.D_SNAPLEN]:
                     state[c.OVERLONG] += 1
             if captured > length - 32:
                 link, captured = np.int64(c.LINK_DECIDED + c.BAD_BLOCK), np.int64(0)
@@ -190,5 +192,5 @@ def walk_pcapng(
         index[c.TIME, n], index[c.LINK, n], index[c.INTERFACE, n] = time, link, number
         at += length
         n += 1
-    state[c.AT], state[c.STATUS] = at, status
+    state[c.AT], state[c.STATUS], state[c.LAST_TIME] = at, status, latest
     return n

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from sgsim.errors import TrafficInputError
 from sgsim.kernels import decode_codes as c
-from sgsim.packets import PacketBatch, Quotes
+from sgsim.traffic.columns import Decoded, packet_columns, quote_columns
 from sgsim.traffic.counts import PacketCounts, Tally
 from sgsim.traffic.links import link_type_of
 from sgsim.traffic.pcap import PCAP_MAGICS, PcapReader
@@ -19,18 +19,7 @@ from sgsim.traffic.pcapng import PCAPNG_MAGIC, PcapngReader
 from sgsim.traffic.streams import open_stream
 from sgsim.traffic.window import BUFFER_BYTES, RecordReader, Window
 
-__all__ = ["Capture", "Decoded"]
-
-
-class Decoded(NamedTuple):
-    """A batch and what tells duplicates: uint64 fingerprints and uint32 numbers of the capture interface in the file.
-
-    Both are None while the file has one interface and is the only one.
-    """
-
-    packets: PacketBatch
-    fingerprint: npt.NDArray[np.uint64] | None
-    seen_at: npt.NDArray[np.uint32] | None
+__all__ = ["Capture"]
 
 
 class Capture:
@@ -85,33 +74,33 @@ class Capture:
     def _batches(self) -> Iterator[Decoded]:
         from sgsim.kernels.decode import decode
 
-        reader, tally = self._reader, self._tally
+        reader, tally = self._reader, self._tally.packets
         index = np.empty((c.INDEX_ROWS, c.BATCH), np.int64)
-        columns, quotes = Columns(), QuoteColumns()
-        row = quoted = batch_flags = 0
+        columns, quotes = np.empty(c.COLUMN_BYTES, np.uint8), np.empty(c.QUOTE_BYTES, np.uint8)
+        row = quoted = flags_before = 0
+
+        def batch() -> Decoded:
+            fingerprints = bool(flags_before & c.FINGERPRINTS)
+            return packet_columns(columns, row, self._source, quote_columns(quotes, quoted), fingerprints=fingerprints)
+
         while True:
             first = reader.next_record
             n = reader.walk(index, c.BATCH - row)
             if n == 0:
                 break
             flags = self._flags | (c.FINGERPRINTS if self._fingerprints or reader.interfaces > 1 else 0)
-            if row and flags != batch_flags:  # a second interface: its fingerprints begin with a batch of their own
-                yield columns.batch(row, self._source, quotes.take(quoted), batch_flags)
-                columns = Columns()
-                row = quoted = 0
-            batch_flags = flags
-            if index[c.LINK, :n].min() < 0:
+            if row and flags != flags_before:  # a second interface: its fingerprints begin with a batch of their own
+                yield batch()
+                columns, row, quoted = np.empty(c.COLUMN_BYTES, np.uint8), 0, 0
+            flags_before = flags
+            if reader.foreign:
                 self._ask_scapy(index, n)
-            row, quoted = decode(
-                reader.window.buffer, index, n, first, flags, *columns.arrays, row, *quotes.arrays, quoted,
-                tally.causes, tally.ethertypes,
-            )  # fmt: skip
+            row, quoted = decode(reader.window.buffer, index, n, first, flags, columns, row, quotes, quoted, tally)
             if row == c.BATCH:
-                yield columns.batch(row, self._source, quotes.take(quoted), batch_flags)
-                columns = Columns()
-                row = quoted = 0
+                yield batch()
+                columns, row, quoted = np.empty(c.COLUMN_BYTES, np.uint8), 0, 0
         if row:
-            yield columns.batch(row, self._source, quotes.take(quoted), batch_flags)
+            yield batch()
 
     def _ask_scapy(self, index: npt.NDArray[np.int64], n: int) -> None:
         """Turn records of links that the decoder does not know into raw IP records, or decide what becomes of them."""
@@ -164,78 +153,3 @@ def _reader(stream: Any, buffer_bytes: int) -> RecordReader:
     raise TrafficInputError(
         problem + reason, source=stream.name, advice="give a pcap or pcapng file, plain, gzip or zstd"
     )
-
-
-class Columns:
-    """Fresh columns of one batch, by width; the rows of each array are named in decode_codes."""
-
-    def __init__(self) -> None:
-        self.arrays = (
-            np.empty((c.U64_ROWS, c.BATCH), np.uint64),
-            np.empty((c.U32_ROWS, c.BATCH), np.uint32),
-            np.empty((c.U16_ROWS, c.BATCH), np.uint16),
-            np.empty((c.U8_ROWS, c.BATCH), np.uint8),
-        )
-
-    def batch(self, n: int, source: int, quotes: Quotes, flags: int) -> Decoded:
-        """The first n rows as a batch."""
-        u64, u32, u16, u8 = (array[:, :n] for array in self.arrays)
-        u32[c.SOURCE] = source
-        signed16 = u16.view(np.int16)
-        signed32 = u32.view(np.int32)
-        packets = PacketBatch(
-            time=u64[c.TIME_U64].view(np.int64),
-            family=u8[c.FAMILY],
-            src_hi=u64[c.SRC_HI],
-            src_lo=u64[c.SRC_LO],
-            dst_hi=u64[c.DST_HI],
-            dst_lo=u64[c.DST_LO],
-            protocol=u8[c.PROTOCOL],
-            srcport=u16[c.SRCPORT],
-            dstport=u16[c.DSTPORT],
-            icmp_type=signed16[c.ICMP_TYPE],
-            icmp_code=signed16[c.ICMP_CODE],
-            icmp_id=signed32[c.ICMP_ID],
-            tcp_flags=u8[c.TCP_FLAGS],
-            fragment=u8[c.FRAGMENT],
-            ip_id=u32[c.IP_ID],
-            length=signed32[c.LENGTH],
-            src_mac=u64[c.SRC_MAC],
-            dst_mac=u64[c.DST_MAC],
-            vni=signed32[c.VNI],
-            source=signed32[c.SOURCE],
-            record=u64[c.RECORD].view(np.int64),
-            quotes=quotes,
-        )
-        if flags & c.FINGERPRINTS:
-            return Decoded(packets, u64[c.FINGERPRINT], u32[c.SEEN_AT])
-        return Decoded(packets, None, None)
-
-
-class QuoteColumns:
-    """Room for the quotes of one batch, reused: hardly a packet is an ICMP error, so the rows are copied out."""
-
-    def __init__(self) -> None:
-        self.arrays = (
-            np.empty((c.Q_U64_ROWS, c.BATCH), np.uint64),
-            np.empty((c.Q_U16_ROWS, c.BATCH), np.uint16),
-            np.empty(c.BATCH, np.uint8),
-            np.empty(c.BATCH, np.int32),
-        )
-
-    def take(self, n: int) -> Quotes:
-        """The first n rows, copied."""
-        u64, u16, protocol, icmp_id = self.arrays
-        u64, u16 = u64[:, :n].copy(), u16[:, :n].copy()
-        return Quotes(
-            packet=u64[c.Q_PACKET].view(np.int64),
-            src_hi=u64[c.Q_SRC_HI],
-            src_lo=u64[c.Q_SRC_LO],
-            dst_hi=u64[c.Q_DST_HI],
-            dst_lo=u64[c.Q_DST_LO],
-            protocol=protocol[:n].copy(),
-            srcport=u16[c.Q_SRCPORT],
-            dstport=u16[c.Q_DSTPORT],
-            icmp_type=u16[c.Q_ICMP_TYPE].view(np.int16),
-            icmp_id=icmp_id[:n].copy(),
-        )

@@ -112,17 +112,17 @@ class PacketCounts:
 class Tally:
     """What the decoder counts into while it runs: by cause, by ethertype, by the words that came with a packet."""
 
-    causes: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(c.CAUSES, np.int64))
-    ethertypes: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(1 << 16, np.int64))
+    packets: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(c.TALLY, np.int64))
     worded: Counter[tuple[int, str]] = field(default_factory=Counter)
 
     def add_to(self, counts: PacketCounts) -> None:
         """Put what was tallied into the counts of a file."""
-        counts.decoded += int(self.causes[c.DECODED])
+        counts.decoded += int(self.packets[c.DECODED])
         for cause, (count, words) in _CAUSES.items():
-            counts.add(count, words, int(self.causes[cause]))
-        for ethertype in np.flatnonzero(self.ethertypes).tolist():
+            counts.add(count, words, int(self.packets[cause]))
+        ethertypes = self.packets[c.CAUSES :]
+        for ethertype in np.flatnonzero(ethertypes).tolist():
             words = _ETHERTYPES.get(ethertype, f"ethertype 0x{ethertype:04x}")
-            counts.add("not_ip", words, int(self.ethertypes[ethertype]))
+            counts.add("not_ip", words, int(ethertypes[ethertype]))
         for (cause, words), packets in self.worded.items():
             counts.add(_WORDED[cause], words, packets)

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sgsim.kernels import decode_codes as c
-from sgsim.traffic.capture import Decoded
+from sgsim.traffic.columns import Decoded
 from sgsim.traffic.counts import PacketCounts
 from sgsim.traffic.rows import cut, joined, picked
 

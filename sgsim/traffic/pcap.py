@@ -57,8 +57,9 @@ class PcapReader(RecordReader):
         self._layout[c.L_HEADER], self._layout[c.L_FRACTION] = record_header, fraction
         self._layout[c.L_LIMIT], self._layout[c.L_LENGTHS] = self.limit, lengths
         self._layout[c.L_LINK] = link_of(number(20, 4) & 0x03FFFFFF)  # above: length of the frame check sequence
+        self.foreign = bool(self._layout[c.L_LINK] < 0)
         self._layout[c.L_SNAPLEN] = snaplen or LONGEST_RECORD
-        self.state[c.AT] = 24
+        self.state[c.AT] += 24
 
     def walk(self, index: npt.NDArray[np.int64], room: int) -> int:
         from sgsim.kernels.pcap_walk import walk_pcap

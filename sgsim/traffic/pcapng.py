@@ -115,6 +115,7 @@ class PcapngReader(RecordReader):
                 offset = 0
             row[c.D_LINK] = link_of(self._number(block[8:10]))
             row[c.D_SNAPLEN] = self._number(block[12:16])
+        self.foreign |= bool(row[c.D_LINK] < 0)
         row[c.D_UNITS], row[c.D_SCALE], row[c.D_OFFSET] = units, scale, offset
         row[c.D_NUMBER] = self.interfaces
         self.interfaces += 1

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sgsim.packets import PacketBatch, Quotes
-from sgsim.traffic.capture import Decoded
+from sgsim.traffic.columns import Decoded
 
 __all__ = ["cut", "joined", "picked"]
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from sgsim.errors import TrafficInputError
 from sgsim.packets import PacketBatch
 from sgsim.traffic.ahead import ahead
-from sgsim.traffic.capture import Capture, Decoded
+from sgsim.traffic.capture import Capture
+from sgsim.traffic.columns import Decoded
 from sgsim.traffic.counts import PacketCounts
 from sgsim.traffic.merge import Waiting, merged, without_duplicates
 

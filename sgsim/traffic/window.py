@@ -11,16 +11,29 @@ from sgsim.traffic.streams import ByteStream
 __all__ = ["BUFFER_BYTES", "LONGEST_RECORD", "RecordReader", "Window"]
 
 BUFFER_BYTES = 1 << 19  #: half of an L2 cache: what read(2) copied is still there when the decoder comes
+_PAGE = 4096
 LONGEST_RECORD = 1 << 24  #: the buffer grows up to this for records that a file announces; longer ones are not read
 USUAL_LIMIT = 1 << 18  #: what capture programs hold to be the longest sane packet
 
 
 class Window:
-    """Bytes [state[AT], end) of a stream in a buffer that is moved along it; `state` is what the walkers keep."""
+    """Bytes [state[AT], end) of a stream in a buffer that is moved along it; `state` is what the walkers keep.
+
+    The buffer has a margin in front. What is left of the last read moves to the end of the margin, so that the next
+    read lands on a page boundary, which the kernel copies to 5 to 10 % faster.
+    """
 
     def __init__(self, stream: ByteStream, size: int = BUFFER_BYTES) -> None:
-        self.stream, self.buffer, self.end = stream, np.empty(size, np.uint8), 0
+        self.stream = stream
         self.state = np.zeros(c.STATE, np.int64)
+        self._allocate(size)
+        self.state[c.AT] = self.end = self._margin
+
+    def _allocate(self, size: int) -> None:
+        self._margin = size // 8
+        memory = np.empty(self._margin + size + _PAGE, np.uint8)
+        start = -(memory.ctypes.data + self._margin) % _PAGE
+        self.buffer = memory[start : start + self._margin + size]
 
     @property
     def left(self) -> int:
@@ -34,21 +47,19 @@ class Window:
 
     def fill(self, needed: int) -> bool:
         """Read on until `needed` bytes are there, at least one byte more; False at the end of the stream."""
-        at, left = int(self.state[c.AT]), self.left
-        if needed > len(self.buffer):
-            larger = np.empty(max(needed, 2 * len(self.buffer)), np.uint8)
-            larger[:left] = self.buffer[at : self.end]
-            self.buffer = larger
-        elif at:
-            self.buffer[:left] = self.buffer[at : self.end]
-        self.state[c.AT], self.end = 0, left
+        at, left, old = int(self.state[c.AT]), self.left, self.buffer
+        if needed > len(old) - self._margin:
+            self._allocate(max(needed, 2 * len(old)))
+        start = max(self._margin - left, 0)
+        self.buffer[start : start + left] = old[at : self.end]
+        self.state[c.AT], self.end = start, start + left
         view = self.buffer.data
         while True:
             got = self.stream.readinto(view[self.end :])
             self.end += got
             if got == 0:
                 return False
-            if self.end >= needed:
+            if self.left >= needed:
                 return True
 
     def skip(self, n: int) -> bool:
@@ -66,13 +77,15 @@ class RecordReader:
     """Walks the records of one capture; subclasses know the file formats.
 
     `walk` indexes records that lie in `window.buffer` until its next call. `interfaces` is the number of capture
-    interfaces seen so far; `notes` says what a person should know; `cut` counts records that the file promises but
-    does not hold, by cause, keyed by the name of the count they belong to.
+    interfaces seen so far, `foreign` whether one of them has a link type that the decoder does not know; `notes` says
+    what a person should know; `cut` lists records that the file promises but does not hold, each as (the count that
+    it belongs to, cause).
     """
 
     def __init__(self, window: Window) -> None:
         self.window, self.state, self.stream = window, window.state, window.stream
         self.interfaces = 1
+        self.foreign = False
         self.notes: list[str] = []
         self.cut: list[tuple[str, str]] = []
         self.over = False
