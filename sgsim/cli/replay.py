@@ -135,10 +135,10 @@ class Run:
 
         environment = read_environment(self.request.environment)
         options = self.options(environment)
-        scan = scan_packets(self.request.traffic, decapsulate=self.request.decapsulate)
         snapshot = Snapshot.of(environment, semantics=self.request.semantics)
         tally = Tally()
         with open_output(self.request.output) as output:
+            scan = scan_packets(self.request.traffic, decapsulate=self.request.decapsulate)
             if self.request.format in ("text", "json"):
                 self.write_report(output, snapshot, scan, options, tally)
             else:
@@ -223,9 +223,13 @@ class Run:
         undecodable = sum(file.truncated + file.damaged + file.unsupported for file in scan.counts)
         if self.request.strict and (tally.unknown or undecodable):
             raise UnknownVerdictError(
-                f"--strict: {tally.unknown} records are UNKNOWN and {undecodable} packets could not be decoded; "
-                "the text report says why"
+                f"--strict: {_counted(tally.unknown, 'record is', 'records are')} UNKNOWN and "
+                f"{_counted(undecodable, 'packet', 'packets')} could not be decoded; the text report says why"
             )
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
 
 
 def _notes(environment: Environment, scan: PacketScan) -> Iterable[str]:

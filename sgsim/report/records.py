@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, BinaryIO, Protocol
 
 import numpy as np
@@ -36,10 +36,18 @@ def record_writer(format_: str, output: BinaryIO, names: Names) -> RecordWriter:
 
 
 class _Lines:
-    """Writes lines whose pieces are joined column by column."""
+    """Writes lines whose pieces are joined column by column. Nothing is written before there is a batch or the end."""
+
+    header = ""
 
     def __init__(self, output: BinaryIO, names: Names) -> None:
         self.output, self.names = output, names
+        self.begun = False
+
+    def begin(self) -> None:
+        if not self.begun:
+            self.output.write(self.header.encode())
+            self.begun = True
 
     def pieces(self, columns: dict[str, Column]) -> list[Any]:
         """What a line is made of, in order: constants and columns of text."""
@@ -49,7 +57,12 @@ class _Lines:
         for block in blocks(verdicts):
             self.write_columns(self.names.columns(block))
 
+    def finish(self) -> list[str]:
+        self.begin()
+        return []
+
     def write_columns(self, columns: dict[str, Column]) -> None:
+        self.begin()
         lines = pc.binary_join_element_wise(*self.pieces(columns), "")
         self.output.write(_content(lines))
 
@@ -67,22 +80,14 @@ class JsonlWriter(_Lines):
                 parts += [key, _texts(column, _json_text, "null")]
         return ["{" + f'"schema":"{RECORD_SCHEMA}"', *parts, "}\n"]
 
-    def finish(self) -> list[str]:
-        return []
-
 
 class CsvWriter(_Lines):
     """RFC 4180 with a header line; `-` for what a record does not have, rule ids separated by blanks."""
 
-    def __init__(self, output: BinaryIO, names: Names) -> None:
-        super().__init__(output, names)
-        output.write((",".join(FIELDS) + "\n").encode())
+    header = ",".join(FIELDS) + "\n"
 
     def pieces(self, columns: dict[str, Column]) -> list[Any]:
         return _separated([_texts(column, _csv_text, "-") for column in columns.values()], ",")
-
-    def finish(self) -> list[str]:
-        return []
 
 
 class FlowLogWriter(_Lines):
@@ -96,8 +101,7 @@ class FlowLogWriter(_Lines):
     def __init__(self, output: BinaryIO, names: Names) -> None:
         super().__init__(output, names)
         self.unknown = 0
-        header = ["version", *(name.replace("_", "-") for name in self.FIELDS), "log-status"]
-        output.write((" ".join(header) + "\n").encode())
+        self.header = " ".join(["version", *(name.replace("_", "-") for name in self.FIELDS), "log-status\n"])
 
     def write(self, verdicts: Verdicts) -> None:
         for block in blocks(verdicts):
@@ -111,6 +115,7 @@ class FlowLogWriter(_Lines):
         return ["2 ", *_separated(texts, " ")[:-1], " OK\n"]
 
     def finish(self) -> list[str]:
+        super().finish()
         if not self.unknown:
             return []
         return [f"{self.unknown} UNKNOWN records left out: a flow log knows only ACCEPT and REJECT"]
@@ -122,12 +127,16 @@ class ParquetWriter:
     ROW_GROUP = 1 << 20
 
     def __init__(self, output: BinaryIO, names: Names) -> None:
+        self.output, self.names = output, names
+        self.schema = _SCHEMA.with_metadata({"sgsim_schema": RECORD_SCHEMA})
+        self.waiting: list[Any] = []
+
+    @cached_property
+    def writer(self) -> Any:
+        """Opened with the first row group or at the end."""
         import pyarrow.parquet as pq
 
-        self.names = names
-        self.schema = _SCHEMA.with_metadata({"sgsim_schema": RECORD_SCHEMA})
-        self.writer = pq.ParquetWriter(output, self.schema, compression="zstd")
-        self.waiting: list[Any] = []
+        return pq.ParquetWriter(self.output, self.schema, compression="zstd")
 
     def write(self, verdicts: Verdicts) -> None:
         for block in blocks(verdicts):
