@@ -71,90 +71,45 @@ _FIN, _SYN, _RST, _SYN_ALONE = 1, 2, 4, 23  # a SYN that opens has none of the o
 
 
 @helper
-def _by_rules(state: TrackingState, rules: Number, initiating: Number) -> Number:
-    """The answer where the rules of the packet's own direction decide."""
-    code = np.int64(state.codes[rules]) & ((1 << CODE_UNTRACKED_SHIFT) - 1)
-    return code | (initiating << INITIATING_SHIFT) | (np.int64(rules) << RULES_SHIFT)
+def _by_rules(code: Number, rules: Number, initiating: Number) -> Number:
+    """The answer where the rules of the packet's own direction decide; `code` is `codes[rules]`."""
+    return (code & ((1 << CODE_UNTRACKED_SHIFT) - 1)) | (initiating << INITIATING_SHIFT) | (rules << RULES_SHIFT)
 
 
 @helper
-def _by_state(state: TrackingState, connection: Number, initiating: Number) -> Number:
+def _by_state(flags: Number, rests_on: Number, initiating: Number) -> Number:
     """The answer where the connection lets the packet through, surely or maybe."""
-    flags = state.connections[connection, CONNECTION_FLAGS]
     verdict = (_UNKNOWN | (_UNRESOLVED << REASON_SHIFT)) if flags & MAYBE else (_ACCEPT | (_TRACKED << REASON_SHIFT))
-    rules = state.connections[connection, CONNECTION_RULES]
-    return verdict | (initiating << INITIATING_SHIFT) | (rules << RULES_SHIFT)
+    return verdict | (initiating << INITIATING_SHIFT) | (rests_on << RULES_SHIFT)
 
 
 @helper
-def _as_reply(state: TrackingState, rules: Number, connection: Number) -> Number:
+def _as_reply(code: Number, rules: Number, flags: Number, rests_on: Number) -> Number:
     """A reply: let through by the connection, or, where that is only a maybe, by its own rules if they can (§9.2)."""
-    maybe = state.connections[connection, CONNECTION_FLAGS] & MAYBE
-    if maybe and state.codes[rules] & ACTION_MASK == _ACCEPT:
-        return _by_rules(state, rules, 1)
-    return _by_state(state, connection, 0)
+    if flags & MAYBE and code & ACTION_MASK == _ACCEPT:
+        return _by_rules(code, rules, 1)
+    return _by_state(flags, rests_on, 0)
 
 
 @helper
-def _on_connection(state: TrackingState, rules: Number, connection: Number, egress: Number) -> Number:
+def _on_connection(code: Number, rules: Number, flags: Number, rests_on: Number, egress: Number) -> Number:
     """The answer to a packet of a live connection (§9.3)."""
-    flags = state.connections[connection, CONNECTION_FLAGS]
-    code = state.codes[rules]
-    initiating = np.int64(((flags & BY_EGRESS) != 0) == egress)
+    initiating = 1 if ((flags & BY_EGRESS) != 0) == egress else 0
     if flags & UNTRACKED or (code >> REASON_SHIFT) & REASON_MASK == _UNFILTERED:
-        return _by_rules(state, rules, initiating)
+        return _by_rules(code, rules, initiating)
     if not initiating:
-        return _as_reply(state, rules, connection)
+        return _as_reply(code, rules, flags, rests_on)
     action = code & ACTION_MASK
     if action == _ACCEPT or (action == _UNKNOWN and flags & MAYBE):
-        return _by_rules(state, rules, 1)
-    return _by_state(state, connection, 1)
+        return _by_rules(code, rules, 1)
+    return _by_state(flags, rests_on, 1)
 
 
 @helper
-def _is_live(state: TrackingState, connection: Number, now: Number) -> Number:
-    """Whether the row holds a connection that is still remembered; at the limit it is (§9.11)."""
-    return bool(
-        state.connections[connection, CONNECTION_FLAGS] & OPEN
-        and now <= state.connections[connection, CONNECTION_DEADLINE]
-    )
-
-
-@helper
-def _is_unconditional(state: TrackingState, rules: Number) -> Number:
+def _is_unconditional(code: Number) -> Number:
     """Whether neither rules nor connections matter to the packet: EXEMPT or UNFILTERED."""
-    reason = (state.codes[rules] >> REASON_SHIFT) & REASON_MASK
+    reason = (code >> REASON_SHIFT) & REASON_MASK
     return reason in (_UNFILTERED, _EXEMPT)
-
-
-@helper
-def _look(
-    state: TrackingState,
-    kind: Number,
-    rules: Number,
-    connection: Number,
-    quoted: Number,
-    now: Number,
-    tcp_flags: Number,
-    egress: Number,
-    options: Number,
-) -> Any:
-    """One end's answer, and the live connection that the packet belongs to (-1 for none). Changes nothing."""
-    if connection >= 0:
-        live = _is_live(state, connection, now)
-        syn = kind == KIND_TCP and tcp_flags & _SYN_ALONE == _SYN
-        if live and syn and state.connections[connection, CONNECTION_FLAGS] & CLOSING:
-            live = False  # a new connection on the ports of one that is ending (§9.12)
-        if live:
-            return _on_connection(state, rules, connection, egress), connection
-        refused = kind == KIND_TCP and not syn and options & OPTION_REJECT_MIDSTREAM
-        if refused and not _is_unconditional(state, rules):
-            return _by_rules(state, 0, 1), np.int64(-1)
-    elif quoted >= 0 and not _is_unconditional(state, rules):
-        related = _is_live(state, quoted, now) and not state.connections[quoted, CONNECTION_FLAGS] & UNTRACKED
-        if related:
-            return _as_reply(state, rules, quoted), np.int64(-1)
-    return _by_rules(state, rules, 1), np.int64(-1)
 
 
 @helper
@@ -178,78 +133,40 @@ def _limit(kind: Number, flags: Number) -> Number:
 
 
 @helper
-def _open(
-    state: TrackingState,
-    kind: Number,
-    rules: Number,
-    connection: Number,
-    now: Number,
-    tcp_flags: Number,
-    egress: Number,
-    maybe: Number,
-) -> None:
-    """Put a new connection into the row."""
-    flags = OPEN
+def _opened(kind: Number, code: Number, tcp_flags: Number, egress: Number, maybe: Number) -> Number:
+    """The flags of a new connection."""
+    flags = np.int64(OPEN)
     if egress:
         flags |= BY_EGRESS
     if maybe:
         flags |= MAYBE
-    if state.codes[rules] >> CODE_UNTRACKED_SHIFT:
+    if code >> CODE_UNTRACKED_SHIFT:
         flags |= UNTRACKED
     if kind == KIND_TCP:
         if tcp_flags & _SYN_ALONE == _SYN:
             flags |= HALF_OPEN
         flags = _after_tcp(flags, tcp_flags, egress)
-    row = state.connections[connection]
-    row[CONNECTION_FLAGS] = flags
-    row[CONNECTION_RULES] = rules
-    row[CONNECTION_DEADLINE] = now + state.limits[row[CONNECTION_LIMITS], _limit(kind, flags)]
+    return flags
 
 
 @helper
-def _remember(
-    state: TrackingState,
-    kind: Number,
-    rules: Number,
-    connection: Number,
-    live: Number,
-    now: Number,
-    tcp_flags: Number,
-    egress: Number,
-    maybe: Number,
-    options: Number,
-) -> None:
-    """Open, refresh or close state at one end, for a packet that was rejected at neither (§9.1)."""
-    if live < 0:
-        if kind != KIND_REPLY:
-            _open(state, kind, rules, connection, now, tcp_flags, egress, maybe)
-        return
-    row = state.connections[live]
-    flags = row[CONNECTION_FLAGS]
-    if kind == KIND_TCP and tcp_flags & _SYN_ALONE == _SYN and not flags & (HALF_OPEN | CLOSING):
-        return  # a SYN on an established connection changes nothing (§9.12)
-    accepted = state.codes[rules] & ACTION_MASK == _ACCEPT
-    initiating = ((flags & BY_EGRESS) != 0) == egress
-    if initiating:
-        if accepted and (flags & UNTRACKED or (flags & MAYBE and not maybe)):
-            flags &= ~(MAYBE | UNTRACKED)
-            flags |= MAYBE if maybe else 0
-            flags |= UNTRACKED if state.codes[rules] >> CODE_UNTRACKED_SHIFT else 0
-            row[CONNECTION_RULES] = rules
-    elif accepted and flags & MAYBE and not (maybe or flags & UNTRACKED or flags & CLOSING or kind == KIND_REPLY):
-        _open(state, kind, rules, connection, now, tcp_flags, egress, False)
-        return
-    closing = flags & CLOSING
+def _advanced(kind: Number, flags: Number, tcp_flags: Number, egress: Number) -> Number:
+    """The flags of a connection after one more of its packets."""
     if kind == KIND_TCP:
         flags = _after_tcp(flags, tcp_flags, egress)
-    if not initiating:
+    if ((flags & BY_EGRESS) != 0) != egress:
         flags |= REPLIED
     elif flags & REPLIED:
         flags |= STREAM
         flags &= ~HALF_OPEN
-    row[CONNECTION_FLAGS] = flags
-    if not closing and (kind != KIND_OTHER or options & OPTION_OTHER_REFRESH):
-        row[CONNECTION_DEADLINE] = now + state.limits[row[CONNECTION_LIMITS], _limit(kind, flags)]
+    return flags
+
+
+@helper
+def _rest_anew(flags: Number, code: Number, maybe: Number) -> Number:
+    """The flags of a connection that rests on another packet's rules from now on."""
+    flags &= ~(MAYBE | UNTRACKED)
+    return flags | (MAYBE if maybe else 0) | (UNTRACKED if code >> CODE_UNTRACKED_SHIFT else 0)
 
 
 @kernel
@@ -258,67 +175,123 @@ def track(
     state: TrackingState,
     fragment_rows: npt.NDArray[np.int32],
     quoted_rows: npt.NDArray[np.int32],
-    options: Number,
+    options: int,
     answers: npt.NDArray[np.int32],
 ) -> None:
     """Answer every packet, in order, at both of its ends, into `answers` (int32[n, 2]: egress, ingress).
 
     `fragment_rows` (int32[n, 2]) are rows of `state.fragments` for packets that are fragments, and may be empty if
     none is; `quoted_rows` (int32[n, 2]) the connections that ICMP errors quote, -1 for none, and may be empty.
+
+    Helpers take and return numbers only: with arrays as arguments, let alone tuples of them, reference counting
+    made this loop four times slower.
     """
-    n = packets.flow.shape[0]
-    hot, connections = state.hot, state.connections
+    flow, time, flags_of, fragment_of = packets.flow, packets.time, packets.tcp_flags, packets.fragment
+    hot, connections, fragments, codes, limits = (
+        state.hot,
+        state.connections,
+        state.fragments,
+        state.codes,
+        state.limits,
+    )
+    n = flow.shape[0]
     any_quoted = quoted_rows.shape[0] > 0
     for at in range(0, n, _BLOCK):
         stop = min(at + _BLOCK, n)
         for i in range(at, stop):
-            prefetch(hot, np.int64(packets.flow[i]) * HOT_WORDS)
+            prefetch(hot, np.int64(flow[i]) * HOT_WORDS)
         for i in range(at, stop):
             for end in range(2):
-                row = np.int64(hot[packets.flow[i], HOT_CONNECTION + end])
+                row = np.int64(hot[flow[i], HOT_CONNECTION + end])
                 if row >= 0:
                     prefetch(connections, row * CONNECTION_WORDS)
         for i in range(at, stop):
-            flow = hot[packets.flow[i]]
-            kind = flow[HOT_KIND]
+            of = np.int64(flow[i])
+            kind = hot[of, HOT_KIND]
             answers[i, 0] = answers[i, 1] = NO_ANSWER
             if kind == KIND_UNSEEN:
                 continue
-            now = packets.time[i]
-            tcp_flags = np.int64(packets.tcp_flags[i])
-            fragment = packets.fragment[i]
-            live_egress = live_ingress = np.int64(-1)
+            now = time[i]
+            tcp_flags = np.int64(flags_of[i])
+            syn = kind == KIND_TCP and tcp_flags & _SYN_ALONE == _SYN
+            fragment = fragment_of[i]
+            live_at_egress = live_at_ingress = False
             rejected = maybe = False
             for end in range(2):
-                rules = np.int64(flow[HOT_RULES + end])
+                rules = np.int64(hot[of, HOT_RULES + end])
                 if rules < 0 or rejected:
                     continue
-                if kind == KIND_LATER:
-                    answer, live = _by_rules(state, rules, 1), np.int64(-1)
+                egress = end == 0
+                code = np.int64(codes[rules])
+                connection = np.int64(hot[of, HOT_CONNECTION + end])
+                quoted = np.int64(quoted_rows[i, end]) if any_quoted else np.int64(-1)
+                answer = _by_rules(code, rules, 1)
+                if connection >= 0:
+                    flags = connections[connection, CONNECTION_FLAGS]
+                    live = flags & OPEN != 0 and now <= connections[connection, CONNECTION_DEADLINE]
+                    if syn and flags & CLOSING:
+                        live = False  # a new connection on the ports of one that is ending (§9.12)
+                    if live:
+                        answer = _on_connection(
+                            code, rules, flags, connections[connection, CONNECTION_RULES], egress
+                        )
+                        if egress:
+                            live_at_egress = True
+                        else:
+                            live_at_ingress = True
+                    elif kind == KIND_TCP and not syn and options & OPTION_REJECT_MIDSTREAM:
+                        if not _is_unconditional(code):
+                            answer = _by_rules(np.int64(codes[0]), 0, 1)
+                elif kind == KIND_LATER:
                     row = np.int64(fragment_rows[i, end])
-                    if row >= 0 and now - state.fragments[row, FRAGMENT_TIME] <= state.limits[0, LIMIT_FRAGMENT]:
-                        answer = state.fragments[row, FRAGMENT_ANSWER]
-                else:
-                    connection = np.int64(flow[HOT_CONNECTION + end])
-                    quoted = np.int64(quoted_rows[i, end]) if any_quoted else np.int64(-1)
-                    answer, live = _look(state, kind, rules, connection, quoted, now, tcp_flags, end == 0, options)
-                    if fragment == _FIRST_FRAGMENT:
-                        row = np.int64(fragment_rows[i, end])
-                        if row >= 0:
-                            state.fragments[row, FRAGMENT_TIME] = now
-                            state.fragments[row, FRAGMENT_ANSWER] = answer
+                    if row >= 0 and now - fragments[row, FRAGMENT_TIME] <= limits[0, LIMIT_FRAGMENT]:
+                        answer = fragments[row, FRAGMENT_ANSWER]
+                elif quoted >= 0 and not _is_unconditional(code):
+                    flags = connections[quoted, CONNECTION_FLAGS]
+                    live = flags & OPEN != 0 and now <= connections[quoted, CONNECTION_DEADLINE]
+                    if live and not flags & UNTRACKED:
+                        answer = _as_reply(code, rules, flags, connections[quoted, CONNECTION_RULES])
+                if fragment == _FIRST_FRAGMENT:
+                    row = np.int64(fragment_rows[i, end])
+                    if row >= 0:
+                        fragments[row, FRAGMENT_TIME] = now
+                        fragments[row, FRAGMENT_ANSWER] = answer
                 answers[i, end] = answer
                 rejected = answer & ACTION_MASK == _REJECT
                 maybe |= answer & ACTION_MASK == _UNKNOWN
-                if end == 0:
-                    live_egress = live
-                else:
-                    live_ingress = live
-            if rejected or kind == KIND_LATER:
-                continue
+            if rejected:
+                continue  # a packet rejected at either end opens, refreshes and closes state at neither (§9.1)
             for end in range(2):
-                connection = np.int64(flow[HOT_CONNECTION + end])
-                if connection >= 0:
-                    live = live_egress if end == 0 else live_ingress
-                    rules = np.int64(flow[HOT_RULES + end])
-                    _remember(state, kind, rules, connection, live, now, tcp_flags, end == 0, maybe, options)
+                connection = np.int64(hot[of, HOT_CONNECTION + end])
+                if connection < 0:
+                    continue
+                egress = end == 0
+                rules = np.int64(hot[of, HOT_RULES + end])
+                code = np.int64(codes[rules])
+                flags = connections[connection, CONNECTION_FLAGS]
+                accepted = code & ACTION_MASK == _ACCEPT
+                opens = not (live_at_egress if egress else live_at_ingress)
+                if opens:
+                    if kind == KIND_REPLY:
+                        continue
+                    flags = _opened(kind, code, tcp_flags, egress, maybe)
+                elif syn and not flags & (HALF_OPEN | CLOSING):
+                    continue  # a SYN on an established connection changes nothing (§9.12)
+                elif ((flags & BY_EGRESS) != 0) == egress:
+                    if accepted and (flags & UNTRACKED or (flags & MAYBE and not maybe)):
+                        flags = _rest_anew(flags, code, maybe)
+                        connections[connection, CONNECTION_RULES] = rules
+                elif accepted and flags & MAYBE and not maybe and not flags & (UNTRACKED | CLOSING):
+                    if kind != KIND_REPLY:  # an answer that its own rules accept opens a sure connection (§9.2)
+                        opens = True
+                        flags = _opened(kind, code, tcp_flags, egress, False)
+                fixed = False  # whether the deadline was set by an earlier packet for good
+                if opens:
+                    connections[connection, CONNECTION_RULES] = rules
+                else:
+                    fixed = flags & CLOSING or (kind == KIND_OTHER and not options & OPTION_OTHER_REFRESH)
+                    flags = _advanced(kind, flags, tcp_flags, egress)
+                connections[connection, CONNECTION_FLAGS] = flags
+                if not fixed:
+                    row = connections[connection, CONNECTION_LIMITS]
+                    connections[connection, CONNECTION_DEADLINE] = now + limits[row, _limit(kind, flags)]
