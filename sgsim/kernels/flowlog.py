@@ -194,7 +194,7 @@ def parse_lines(
         start = np.int64(-1)
         finish = np.int64(-1)
         cause = 0
-        time_cause = 0
+        silent_cause = 0
         status_cause = 0
         status = codes.ABSENT
         is_efa = False
@@ -263,8 +263,6 @@ def parse_lines(
                         columns.tcp_flags[row] = value
                 elif value != 2:
                     problem = codes.BAD_VERSION
-                if problem != 0 and (role == codes.START or role == codes.END) and time_cause == 0:
-                    time_cause = problem
             elif role >= codes.FIRST_ID:
                 code, p = intern(text, p, role - codes.FIRST_ID, names)
                 if code == -3:
@@ -304,8 +302,13 @@ def parse_lines(
                         problem = codes.BAD_DIRECTION
                 elif role == codes.TYPE:
                     is_efa = _is(text, at, p, efa)
-            if problem != 0 and cause == 0:
-                cause = problem
+            if problem != 0:
+                if cause == 0:
+                    cause = problem
+                silent_field = role == codes.START or role == codes.END
+                silent_field = silent_field or role == codes.ACCOUNT_ID or role == codes.INTERFACE_ID
+                if silent_field and silent_cause == 0:
+                    silent_cause = problem
             if field == 1 and text[at] == 84:
                 is_transit = _is(text, at, p, transit)
             field += 1
@@ -329,8 +332,8 @@ def parse_lines(
             result = status_cause
         elif status == codes.NODATA or status == codes.SKIPDATA:
             result = status
-            if time_cause != 0:
-                result = time_cause
+            if silent_cause != 0:
+                result = silent_cause
             elif start < 0 or finish < 0:
                 result = codes.NOT_A_NUMBER
             elif finish < start:

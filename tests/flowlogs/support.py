@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import ipaddress
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 from sgsim.traffic.flowlogs import FlowLogBatch, FlowLogCounts, FlowLogScan, scan_flow_logs
 
-from .twin import Twin, address
+from .twin import Twin
 
 ADDRESSES = {"src": "srcaddr", "dst": "dstaddr", "pkt_src": "pkt-srcaddr", "pkt_dst": "pkt-dstaddr"}
 IDS = ("account_id", "interface_id", "vpc_id", "subnet_id", "instance_id", "reject_reason")
@@ -48,8 +49,8 @@ def rows(batches: Iterable[FlowLogBatch]) -> list[dict[str, Any]]:
 def plain_address(family: int, high: int, low: int) -> Any:
     if family == 0:
         return None
-    value = address("0.0.0.0" if family == 4 else "::")
-    return type(value)(high << 64 | low)
+    kind = {4: ipaddress.IPv4Address, 6: ipaddress.IPv6Address}[family]
+    return kind(high << 64 | low)
 
 
 def silences(batches: Iterable[FlowLogBatch]) -> list[tuple[str | None, int, int, str]]:
@@ -101,9 +102,12 @@ def classes(counts: FlowLogCounts) -> dict[str, int]:
 
 
 def assert_like_twin(path: Path, twin: Twin, **options: Any) -> None:
-    """The reader and the twin (which has read the text) say the same of every line."""
+    """The reader and the twin (which has read the text) say the same of every line, if the file is usable."""
     batches, reader = scan(path, **options)
     counts = reader.counts[0]
+    if "file not usable" in counts.causes:
+        assert not options.get("strict", True)
+        return
     assert classes(counts) == dict(twin.classes)
     assert counts.lines == twin.lines
     assert silences(batches) == twin.silences

@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 DEFAULT = [
     "version", "account-id", "interface-id", "srcaddr", "dstaddr", "srcport", "dstport", "protocol", "packets",
@@ -88,13 +89,14 @@ class Twin:
     def _record(self, texts: dict[str, str]) -> str:
         status = word("log-status", texts.get("log-status", "-"))
         if status in ("NODATA", "SKIPDATA"):
-            times = [number(name, texts[name]) for name in self.names if name in ("start", "end")]
-            start, end = times if self.names.index("start") < self.names.index("end") else times[::-1]
+            told = ("start", "end", "account-id", "interface-id")
+            values: dict[str, Any] = {name: value(name, texts[name]) for name in self.names if name in told}
+            start, end = values["start"], values["end"]
             if start is None or end is None:
                 raise BadLineError("not a number")
             if end < start:
                 raise BadLineError("end before start")
-            self.silences.append((identifier(texts.get("interface-id", "-")), start, end, status))
+            self.silences.append((values.get("interface-id"), start, end, status))
             return status.lower()
         if texts.get("type") == "EFA":
             return "efa"

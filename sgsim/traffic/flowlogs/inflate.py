@@ -6,6 +6,7 @@ member does not take the text before it away.
 
 from __future__ import annotations
 
+import contextlib
 import zlib
 from collections.abc import Generator, Iterator
 
@@ -16,7 +17,6 @@ __all__ = ["MAGIC", "inflate"]
 MAGIC = b"\x1f\x8b"
 _HEADER = 10  # bytes before the optional parts
 _EXTRA, _NAME, _COMMENT, _HEADER_CRC = 4, 8, 16, 2
-_FINE_STEP = 64  #: bytes; how near to a defect the text is still recovered in a member's first chunk
 _LIMIT_HEADER = 1 << 20
 
 
@@ -72,13 +72,13 @@ def _member(source: _Bytes, notes: list[str]) -> Generator[bytes, None, bool]:
 
 
 def _until_defect(chunk: bytes) -> Iterator[bytes]:
-    """What a raw deflate stream holds before its defect, step by step."""
+    """What a raw deflate stream holds before its defect: byte by byte, at most a chunk, once a file."""
     decompressor = zlib.decompressobj(wbits=-15)
-    for at in range(0, len(chunk), _FINE_STEP):
-        try:
-            yield decompressor.decompress(chunk[at : at + _FINE_STEP])
-        except zlib.error:
-            return
+    text = bytearray()
+    with contextlib.suppress(zlib.error):
+        for at in range(len(chunk)):
+            text += decompressor.decompress(chunk[at : at + 1])
+    yield bytes(text)
 
 
 def _skip_header(source: _Bytes) -> str:

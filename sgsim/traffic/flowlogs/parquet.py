@@ -167,7 +167,7 @@ class _Rows:
         self.families: dict[str, Kinds] = {}
         self.halves: dict[str, tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]] = {}
         self.numbers: dict[str, Numbers] = {}
-        self.time_problems: list[Kinds] = []
+        self.silence_problems: list[Kinds] = []
         self.words: dict[str, Numbers] = {}
         self.status_problem: Kinds | None = None
         self.efa: npt.NDArray[np.bool_] | None = None
@@ -183,7 +183,7 @@ class _Rows:
             self.numbers[name], problem = _numbers(column, limit, cause)
             self._note(problem)
             if problem is not None and name in ("start", "end"):
-                self.time_problems.append(problem)
+                self.silence_problems.append(problem)
         elif name in _WORDS:
             meanings, cause = _WORDS[name]
             values = _translate(column, lambda text: -1 if text in _MISSING else meanings.get(text, -2))
@@ -226,7 +226,10 @@ class _Rows:
                 remap[i] = -1
         self.ids[name] = Ids(remap[indices], names)
         if bad:
-            self._note(np.where(np.isin(indices, bad), np.uint8(codes.BAD_TEXT), np.uint8(0)))
+            problem = np.where(np.isin(indices, bad), np.uint8(codes.BAD_TEXT), np.uint8(0))
+            self._note(problem)
+            if name in ("account-id", "interface-id"):
+                self.silence_problems.append(problem)
 
     def classify(self) -> Kinds:
         """The class of every row, in the same order of precedence as for text."""
@@ -265,7 +268,7 @@ class _Rows:
         judged = status.astype(np.uint8)
         judged[end < start] = codes.END_FIRST
         judged[(start < 0) | (end < 0)] = codes.NOT_A_NUMBER
-        for problem in reversed(self.time_problems):
+        for problem in reversed(self.silence_problems):
             np.copyto(judged, problem, where=problem != 0)
         np.copyto(kinds, judged, where=silent)
 

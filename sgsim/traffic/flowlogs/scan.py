@@ -52,7 +52,7 @@ def scan_flow_logs(
     unknown = sorted(set(columns or ()) - OPTIONAL_FIELDS)
     if unknown:
         raise TrafficInputError(f"no optional field is called {unknown[0]!r}", source="columns")
-    given = parse_log_format(log_format, check=strict) if log_format else None
+    given = parse_log_format(log_format, check=strict) if log_format is not None else None
     return FlowLogScan(paths, given, columns, strict, threads)
 
 

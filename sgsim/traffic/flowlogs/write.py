@@ -50,6 +50,7 @@ def random_records(
     """
     import pyarrow as pa
 
+    wanted, n = n, max(n, 1)
     rng = np.random.default_rng(seed)
     card = rng.integers(0, interfaces, n)
     v6 = rng.random(n) < ipv6
@@ -112,7 +113,7 @@ def random_records(
             missing |= quiet
         kind = pa.int32() if name in _INTEGERS_32 else pa.int64() if name in _INTEGERS_64 else pa.string()
         arrays.append(pa.array(values, mask=missing, type=kind))
-    return pa.table(arrays, names=list(fields))
+    return pa.table(arrays, names=list(fields)).slice(0, wanted)
 
 
 def _hex(values: npt.NDArray[np.int64], factor: int, digits: int) -> npt.NDArray[np.str_]:
