@@ -6,6 +6,7 @@
     │   ├── TrafficInputError         a capture or a log
     │   └── NotationError             text such as 'tcp 10.0.1.5:40000 > 10.0.2.7:443'
     ├── ModelError                a rule, group or address that cannot exist (also a ValueError)
+    ├── CollectError                  an account cannot be read over AWS's API
     ├── OutputError               a result cannot be written
     ├── UnknownVerdictError       --strict, and some verdict is UNKNOWN
     └── MissingExtraError         a part of sgsim that is not installed
@@ -48,6 +49,10 @@ class NotationError(InputError):
 
 class ModelError(SgsimError, ValueError):
     """A value of the model that cannot exist, such as a port above 65535."""
+
+
+class CollectError(SgsimError):
+    """An account cannot be read over AWS's API: credentials, Region, network or permissions."""
 
 
 class OutputError(SgsimError):
