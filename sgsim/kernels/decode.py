@@ -12,7 +12,7 @@ import numpy as np
 
 from sgsim.kernels import decode_codes as c
 from sgsim.kernels._jit import helper, kernel
-from sgsim.kernels.decode_bytes import address_of, be16, be32, be64, byte
+from sgsim.kernels.decode_bytes import address_of, be16, be32, be64, byte, put8, put16, put32, put64
 from sgsim.kernels.decode_ip import extension_chain, has_identifier, is_icmp_error
 from sgsim.kernels.decode_link import IP, IPV4, IPV6, link_layer, payload_of
 
@@ -69,7 +69,7 @@ def _addresses(at: int, family: int) -> tuple[Any, Any, Any, Any]:
 
 
 @helper
-def _quote(at: int, end: int, family: int, row: int, q: int, u64: Any, u32: Any, u16: Any, u8: Any) -> int:
+def _quote(at: int, end: int, family: int, row: int, q: int, block: int) -> int:
     """Write what an ICMP error at `at` quotes as row q; returns the next free row."""
     start = at + 8
     announced = IPV4 if family == 4 else IPV6
@@ -84,11 +84,17 @@ def _quote(at: int, end: int, family: int, row: int, q: int, u64: Any, u32: Any,
             icmp_type = byte(after)
             if after + 6 <= end and has_identifier(protocol, icmp_type):
                 icmp_id = be16(after + 4)
-    u64[c.Q_PACKET, q] = row
-    u64[c.Q_SRC_HI, q], u64[c.Q_SRC_LO, q], u64[c.Q_DST_HI, q], u64[c.Q_DST_LO, q] = _addresses(start, family)
-    u32[c.Q_ICMP_ID, q] = icmp_id
-    u16[c.Q_SRCPORT, q], u16[c.Q_DSTPORT, q], u16[c.Q_ICMP_TYPE, q] = srcport, dstport, icmp_type
-    u8[c.Q_PROTOCOL, q] = protocol
+    src_hi, src_lo, dst_hi, dst_lo = _addresses(start, family)
+    put64(block + 8 * q + c.Q_PACKET_AT, row)
+    put64(block + 8 * q + c.Q_SRC_HI_AT, src_hi)
+    put64(block + 8 * q + c.Q_SRC_LO_AT, src_lo)
+    put64(block + 8 * q + c.Q_DST_HI_AT, dst_hi)
+    put64(block + 8 * q + c.Q_DST_LO_AT, dst_lo)
+    put32(block + 4 * q + c.Q_ICMP_ID_AT, icmp_id)
+    put16(block + 2 * q + c.Q_SRCPORT_AT, srcport)
+    put16(block + 2 * q + c.Q_DSTPORT_AT, dstport)
+    put16(block + 2 * q + c.Q_ICMP_TYPE_AT, icmp_type)
+    put8(block + q + c.Q_PROTOCOL_AT, protocol)
     return q + 1
 
 
@@ -193,15 +199,8 @@ def decode(
     `tally` int64[TALLY]: packets by cause, then those of NOT_IP_ETHERTYPE by ethertype. `flags` DECAPSULATE and
     FINGERPRINTS. The columns SOURCE and, without FINGERPRINTS, SEEN_AT and FINGERPRINT are left as they are.
     """
-    u64 = columns[: c.U32_AT].view(np.uint64).reshape((c.U64_ROWS, c.BATCH))
-    u32 = columns[c.U32_AT : c.U16_AT].view(np.uint32).reshape((c.U32_ROWS, c.BATCH))
-    u16 = columns[c.U16_AT : c.U8_AT].view(np.uint16).reshape((c.U16_ROWS, c.BATCH))
-    u8 = columns[c.U8_AT :].reshape((c.U8_ROWS, c.BATCH))
-    q64 = quotes[: c.Q_U32_AT].view(np.uint64).reshape((c.Q_U64_ROWS, c.BATCH))
-    q32 = quotes[c.Q_U32_AT : c.Q_U16_AT].view(np.uint32).reshape((c.Q_U32_ROWS, c.BATCH))
-    q16 = quotes[c.Q_U16_AT : c.Q_U8_AT].view(np.uint16).reshape((c.Q_U16_ROWS, c.BATCH))
-    q8 = quotes[c.Q_U8_AT :].reshape((c.Q_U8_ROWS, c.BATCH))
-    memory = address_of(buffer)
+    memory, block, quote_block = address_of(buffer), address_of(columns), address_of(quotes)
+    n = min(n, c.BATCH - row)
     for i in range(n):
         link = index[c.LINK, i]
         if link < 0 or link >= c.LINK_DECIDED:
@@ -239,19 +238,32 @@ def decode(
                         end = stop
                         continue
             if is_icmp_error(transport, icmp_type):
-                q = _quote(after, stop, family, row, q, q64, q32, q16, q8)
-            u64[c.TIME_U64, row], u64[c.RECORD, row] = index[c.TIME, i], first_record + i
-            u64[c.SRC_HI, row], u64[c.SRC_LO, row], u64[c.DST_HI, row], u64[c.DST_LO, row] = _addresses(at, family)
-            u64[c.SRC_MAC, row], u64[c.DST_MAC, row] = source, destination
-            u32[c.ICMP_ID, row], u32[c.IP_ID, row] = icmp_id, identification
-            u32[c.LENGTH, row], u32[c.VNI, row] = length, vni
-            u16[c.SRCPORT, row], u16[c.DSTPORT, row] = srcport, dstport
-            u16[c.ICMP_TYPE, row], u16[c.ICMP_CODE, row] = icmp_type, icmp_code
-            u8[c.FAMILY, row], u8[c.PROTOCOL, row] = family, protocol
-            u8[c.TCP_FLAGS, row], u8[c.FRAGMENT, row] = tcp_flags, fragment
+                q = _quote(after, stop, family, row, q, quote_block)
+            src_hi, src_lo, dst_hi, dst_lo = _addresses(at, family)
+            in64, in32, in16, in8 = block + 8 * row, block + 4 * row, block + 2 * row, block + row
+            put64(in64 + c.TIME_AT, index[c.TIME, i])
+            put64(in64 + c.SRC_HI_AT, src_hi)
+            put64(in64 + c.SRC_LO_AT, src_lo)
+            put64(in64 + c.DST_HI_AT, dst_hi)
+            put64(in64 + c.DST_LO_AT, dst_lo)
+            put64(in64 + c.SRC_MAC_AT, source)
+            put64(in64 + c.DST_MAC_AT, destination)
+            put64(in64 + c.RECORD_AT, first_record + i)
+            put32(in32 + c.ICMP_ID_AT, icmp_id)
+            put32(in32 + c.IP_ID_AT, identification)
+            put32(in32 + c.LENGTH_AT, length)
+            put32(in32 + c.VNI_AT, vni)
+            put16(in16 + c.SRCPORT_AT, srcport)
+            put16(in16 + c.DSTPORT_AT, dstport)
+            put16(in16 + c.ICMP_TYPE_AT, icmp_type)
+            put16(in16 + c.ICMP_CODE_AT, icmp_code)
+            put8(in8 + c.FAMILY_AT, family)
+            put8(in8 + c.PROTOCOL_AT, protocol)
+            put8(in8 + c.TCP_FLAGS_AT, tcp_flags)
+            put8(in8 + c.FRAGMENT_AT, fragment)
             if flags & c.FINGERPRINTS:
-                u64[c.FINGERPRINT, row] = _fingerprint(at, family, stop, vni)
-                u32[c.SEEN_AT, row] = index[c.INTERFACE, i]
+                put64(in64 + c.FINGERPRINT_AT, _fingerprint(at, family, stop, vni))
+                put32(in32 + c.SEEN_AT_AT, index[c.INTERFACE, i])
             row += 1
         # Short because the capture kept a head only, or because the packet contradicts itself?
         if c.SHORT_LINK <= cause <= c.SHORT_TRANSPORT and captured_end < wire_end:

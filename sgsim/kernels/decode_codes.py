@@ -23,25 +23,44 @@ LINK_COOKED2: Final = 4
 LINK_IPV6: Final = 5
 LINK_DECIDED: Final = 256  #: LINK_DECIDED + cause: a packet whose fate is known before decoding
 
-# Columns by width: row r of the array of that width.
-TIME_U64, SRC_HI, SRC_LO, DST_HI, DST_LO, SRC_MAC, DST_MAC, RECORD, FINGERPRINT, U64_ROWS = range(10)
-ICMP_ID, IP_ID, LENGTH, VNI, SOURCE, SEEN_AT, U32_ROWS = range(7)
-SRCPORT, DSTPORT, ICMP_TYPE, ICMP_CODE, U16_ROWS = range(5)
-FAMILY, PROTOCOL, TCP_FLAGS, FRAGMENT, U8_ROWS = range(5)
-U32_AT: Final = U64_ROWS * BATCH * 8  #: where they begin in the one block of memory that holds all columns
-U16_AT: Final = U32_AT + U32_ROWS * BATCH * 4
-U8_AT: Final = U16_AT + U16_ROWS * BATCH * 2
-COLUMN_BYTES: Final = U8_AT + U8_ROWS * BATCH
+# Columns: where each begins in the one block of memory that holds a batch; `c.SRC_HI_AT + 8 * row` and so on.
+TIME_AT: Final = 0 * BATCH
+SRC_HI_AT: Final = 8 * BATCH
+SRC_LO_AT: Final = 16 * BATCH
+DST_HI_AT: Final = 24 * BATCH
+DST_LO_AT: Final = 32 * BATCH
+SRC_MAC_AT: Final = 40 * BATCH
+DST_MAC_AT: Final = 48 * BATCH
+RECORD_AT: Final = 56 * BATCH
+FINGERPRINT_AT: Final = 64 * BATCH
+ICMP_ID_AT: Final = 72 * BATCH
+IP_ID_AT: Final = 76 * BATCH
+LENGTH_AT: Final = 80 * BATCH
+VNI_AT: Final = 84 * BATCH
+SOURCE_AT: Final = 88 * BATCH
+SEEN_AT_AT: Final = 92 * BATCH
+SRCPORT_AT: Final = 96 * BATCH
+DSTPORT_AT: Final = 98 * BATCH
+ICMP_TYPE_AT: Final = 100 * BATCH
+ICMP_CODE_AT: Final = 102 * BATCH
+FAMILY_AT: Final = 104 * BATCH
+PROTOCOL_AT: Final = 105 * BATCH
+TCP_FLAGS_AT: Final = 106 * BATCH
+FRAGMENT_AT: Final = 107 * BATCH
+COLUMN_BYTES: Final = 108 * BATCH
 
 # Quotes of ICMP errors, the same way.
-Q_PACKET, Q_SRC_HI, Q_SRC_LO, Q_DST_HI, Q_DST_LO, Q_U64_ROWS = range(6)
-Q_ICMP_ID, Q_U32_ROWS = range(2)
-Q_SRCPORT, Q_DSTPORT, Q_ICMP_TYPE, Q_U16_ROWS = range(4)
-Q_PROTOCOL, Q_U8_ROWS = range(2)
-Q_U32_AT: Final = Q_U64_ROWS * BATCH * 8
-Q_U16_AT: Final = Q_U32_AT + Q_U32_ROWS * BATCH * 4
-Q_U8_AT: Final = Q_U16_AT + Q_U16_ROWS * BATCH * 2
-QUOTE_BYTES: Final = Q_U8_AT + Q_U8_ROWS * BATCH
+Q_PACKET_AT: Final = 0 * BATCH
+Q_SRC_HI_AT: Final = 8 * BATCH
+Q_SRC_LO_AT: Final = 16 * BATCH
+Q_DST_HI_AT: Final = 24 * BATCH
+Q_DST_LO_AT: Final = 32 * BATCH
+Q_ICMP_ID_AT: Final = 40 * BATCH
+Q_SRCPORT_AT: Final = 44 * BATCH
+Q_DSTPORT_AT: Final = 46 * BATCH
+Q_ICMP_TYPE_AT: Final = 48 * BATCH
+Q_PROTOCOL_AT: Final = 50 * BATCH
+QUOTE_BYTES: Final = 51 * BATCH
 
 # What becomes of a packet: index of the tally. Everything but DECODED is a cause, worded in sgsim.traffic.counts.
 DECODED: Final = 0

@@ -24,62 +24,58 @@ class Decoded(NamedTuple):
     seen_at: npt.NDArray[np.uint32] | None
 
 
-def _rows(block: npt.NDArray[np.uint8], start: int, stop: int | None, dtype: Any, n: int) -> npt.NDArray[Any]:
-    """The first n entries of each column of one width."""
-    rows: npt.NDArray[Any] = block[start:stop].view(dtype).reshape((-1, c.BATCH))
-    return rows[:, :n]
-
-
 def packet_columns(block: npt.NDArray[np.uint8], n: int, source: int, quotes: Quotes, *, fingerprints: bool) -> Decoded:
     """The first n rows of a block of COLUMN_BYTES as a batch of the file `source`, without copying."""
-    u64 = _rows(block, 0, c.U32_AT, np.uint64, n)
-    u32 = _rows(block, c.U32_AT, c.U16_AT, np.uint32, n)
-    u16 = _rows(block, c.U16_AT, c.U8_AT, np.uint16, n)
-    u8 = _rows(block, c.U8_AT, None, np.uint8, n)
-    i32, i16 = u32.view(np.int32), u16.view(np.int16)
-    i32[c.SOURCE] = source
+
+    def column(start: int, dtype: Any) -> npt.NDArray[Any]:
+        return np.ndarray(n, dtype, block.data, start)
+
+    sources = column(c.SOURCE_AT, np.int32)
+    sources[:] = source
     packets = PacketBatch(
-        time=u64[c.TIME_U64].view(np.int64),
-        family=u8[c.FAMILY],
-        src_hi=u64[c.SRC_HI],
-        src_lo=u64[c.SRC_LO],
-        dst_hi=u64[c.DST_HI],
-        dst_lo=u64[c.DST_LO],
-        protocol=u8[c.PROTOCOL],
-        srcport=u16[c.SRCPORT],
-        dstport=u16[c.DSTPORT],
-        icmp_type=i16[c.ICMP_TYPE],
-        icmp_code=i16[c.ICMP_CODE],
-        icmp_id=i32[c.ICMP_ID],
-        tcp_flags=u8[c.TCP_FLAGS],
-        fragment=u8[c.FRAGMENT],
-        ip_id=u32[c.IP_ID],
-        length=i32[c.LENGTH],
-        src_mac=u64[c.SRC_MAC],
-        dst_mac=u64[c.DST_MAC],
-        vni=i32[c.VNI],
-        source=i32[c.SOURCE],
-        record=u64[c.RECORD].view(np.int64),
+        time=column(c.TIME_AT, np.int64),
+        family=column(c.FAMILY_AT, np.uint8),
+        src_hi=column(c.SRC_HI_AT, np.uint64),
+        src_lo=column(c.SRC_LO_AT, np.uint64),
+        dst_hi=column(c.DST_HI_AT, np.uint64),
+        dst_lo=column(c.DST_LO_AT, np.uint64),
+        protocol=column(c.PROTOCOL_AT, np.uint8),
+        srcport=column(c.SRCPORT_AT, np.uint16),
+        dstport=column(c.DSTPORT_AT, np.uint16),
+        icmp_type=column(c.ICMP_TYPE_AT, np.int16),
+        icmp_code=column(c.ICMP_CODE_AT, np.int16),
+        icmp_id=column(c.ICMP_ID_AT, np.int32),
+        tcp_flags=column(c.TCP_FLAGS_AT, np.uint8),
+        fragment=column(c.FRAGMENT_AT, np.uint8),
+        ip_id=column(c.IP_ID_AT, np.uint32),
+        length=column(c.LENGTH_AT, np.int32),
+        src_mac=column(c.SRC_MAC_AT, np.uint64),
+        dst_mac=column(c.DST_MAC_AT, np.uint64),
+        vni=column(c.VNI_AT, np.int32),
+        source=sources,
+        record=column(c.RECORD_AT, np.int64),
         quotes=quotes,
     )
-    return Decoded(packets, u64[c.FINGERPRINT], u32[c.SEEN_AT]) if fingerprints else Decoded(packets, None, None)
+    if not fingerprints:
+        return Decoded(packets, None, None)
+    return Decoded(packets, column(c.FINGERPRINT_AT, np.uint64), column(c.SEEN_AT_AT, np.uint32))
 
 
 def quote_columns(block: npt.NDArray[np.uint8], n: int) -> Quotes:
     """The first n rows of a block of QUOTE_BYTES, copied: the block is used again, quotes are few."""
-    u64 = _rows(block, 0, c.Q_U32_AT, np.uint64, n).copy()
-    i32 = _rows(block, c.Q_U32_AT, c.Q_U16_AT, np.int32, n).copy()
-    u16 = _rows(block, c.Q_U16_AT, c.Q_U8_AT, np.uint16, n).copy()
-    u8 = _rows(block, c.Q_U8_AT, None, np.uint8, n).copy()
+
+    def column(start: int, dtype: Any) -> npt.NDArray[Any]:
+        return np.ndarray(n, dtype, block.data, start).copy()
+
     return Quotes(
-        packet=u64[c.Q_PACKET].view(np.int64),
-        src_hi=u64[c.Q_SRC_HI],
-        src_lo=u64[c.Q_SRC_LO],
-        dst_hi=u64[c.Q_DST_HI],
-        dst_lo=u64[c.Q_DST_LO],
-        protocol=u8[c.Q_PROTOCOL],
-        srcport=u16[c.Q_SRCPORT],
-        dstport=u16[c.Q_DSTPORT],
-        icmp_type=u16[c.Q_ICMP_TYPE].view(np.int16),
-        icmp_id=i32[c.Q_ICMP_ID],
+        packet=column(c.Q_PACKET_AT, np.int64),
+        src_hi=column(c.Q_SRC_HI_AT, np.uint64),
+        src_lo=column(c.Q_SRC_LO_AT, np.uint64),
+        dst_hi=column(c.Q_DST_HI_AT, np.uint64),
+        dst_lo=column(c.Q_DST_LO_AT, np.uint64),
+        protocol=column(c.Q_PROTOCOL_AT, np.uint8),
+        srcport=column(c.Q_SRCPORT_AT, np.uint16),
+        dstport=column(c.Q_DSTPORT_AT, np.uint16),
+        icmp_type=column(c.Q_ICMP_TYPE_AT, np.int16),
+        icmp_id=column(c.Q_ICMP_ID_AT, np.int32),
     )
