@@ -2,7 +2,7 @@
 
 msgspec fills these structures straight from the bytes and checks the types on the way. Field names are AWS's in snake
 case (`ip_permissions` is `IpPermissions`); keys that are not listed are ignored, as are the many that sgsim does not
-need. `None` and an absent key mean the same: this view does not tell (docs/semantics.md §5.1-5.5).
+need. `None` and an absent key mean the same: this view does not tell (docs/environment.md).
 """
 
 from __future__ import annotations

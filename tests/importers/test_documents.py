@@ -1,4 +1,4 @@
-"""Finding files, recognising listings, and what happens when a file is not what it should be (design: inputs)."""
+"""Finding files, recognising listings, and what happens when a file is not what it should be (docs/environment.md)."""
 
 from __future__ import annotations
 

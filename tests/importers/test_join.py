@@ -1,4 +1,4 @@
-"""Two views of one thing: joined, merged or refused (docs/semantics.md §1.5, §1.8, §1.9, §5.1-5.3; design: inputs)."""
+"""Two views of one thing: joined, merged or refused (docs/environment.md, docs/semantics.md §1.8, §1.9)."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_one_group_with_two_contents(tmp_path: Path, more: dict, what: str) -> N
 
 
 def test_instances_and_interfaces_merge_by_field(tmp_path: Path) -> None:
-    """§5.3: the instance knows its type, the interface listing the rest; either may lack keys."""
+    """The instance knows its type, the interface listing the rest; either may lack keys."""
     nested = {
         key: value for key, value in interface().items() if key not in ("InterfaceType", "AvailabilityZone", "OwnerId")
     }
@@ -192,7 +192,7 @@ def test_interfaces_of_a_shared_vpc(tmp_path: Path) -> None:
 
 
 def test_addresses_of_an_interface(tmp_path: Path) -> None:
-    """§5.3: primary first, secondary, IPv6; delegated prefixes and public addresses apart; MAC and timeouts."""
+    """Primary first, secondary, IPv6; delegated prefixes and public addresses apart; MAC and timeouts."""
     one = interface(
         PrivateIpAddresses=[
             {"PrivateIpAddress": "10.0.0.9", "Primary": False, "Association": {"PublicIp": "198.51.100.9"}},

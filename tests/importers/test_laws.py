@@ -24,7 +24,7 @@ def read_documents(documents: dict[str, dict]) -> Environment:
 
 
 def contents(group: SecurityGroup) -> frozenset:
-    """Rules without ids: what a rule is (docs/semantics.md §1.6)."""
+    """Rules without ids: what a rule is."""
     return frozenset((one.direction, one.protocol, one.ports, one.icmp, one.peer) for one in group.rules)
 
 

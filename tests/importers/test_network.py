@@ -1,4 +1,4 @@
-"""Prefix lists, VPCs, subnets, peerings, gateways, mirror sessions (docs/semantics.md §5.4, §1.4, §9.7)."""
+"""Prefix lists, VPCs, subnets, peerings, gateways, mirror sessions (docs/environment.md, docs/semantics.md §1.4, §9.7)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def entries(*cidrs: str, **more: object) -> dict:
 
 
 def test_managed_lists_take_entries_by_file_name(tmp_path: Path) -> None:
-    """§5.4: get-managed-prefix-list-entries does not print the id."""
+    """get-managed-prefix-list-entries does not print the id."""
     environment = read(tmp_path, lists={"PrefixLists": [managed(MaxEntries=10)]}, **{"pl-1": entries("10.1.0.0/16")})
     (found,) = environment.prefix_lists.values()
     assert [str(cidr) for cidr in found.entries or ()] == ["10.1.0.0/16"]
@@ -72,7 +72,7 @@ def test_lists_without_entries(tmp_path: Path) -> None:
 
 
 def test_the_older_shape_has_its_cidrs(tmp_path: Path) -> None:
-    """§5.4: describe-prefix-lists; both shapes of one list merge if they agree."""
+    """describe-prefix-lists; both shapes of one list merge if they agree."""
     old = {"PrefixListId": "pl-1", "PrefixListName": "s3", "Cidrs": ["52.216.0.0/15", "3.5.0.0/19"]}
     found = read(tmp_path, old={"PrefixLists": [old]}).prefix_lists["pl-1"]
     assert [str(cidr) for cidr in found.entries or ()] == ["3.5.0.0/19", "52.216.0.0/15"]

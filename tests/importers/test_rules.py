@@ -1,4 +1,4 @@
-"""IpProtocol, FromPort, ToPort and the four kinds of peer (docs/semantics.md §1.2, §1.3, §5.1, §5.2)."""
+"""IpProtocol, FromPort, ToPort and the four kinds of peer (docs/semantics.md §1.2, §1.3)."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_bad_permissions(tmp_path: Path, broken: dict, where: str, words: str) -
 
 
 def test_single_rules_have_one_peer(tmp_path: Path) -> None:
-    """§5.2: exactly one of CidrIpv4, CidrIpv6, PrefixListId, ReferencedGroupInfo."""
+    """Exactly one of CidrIpv4, CidrIpv6, PrefixListId, ReferencedGroupInfo."""
     none = {key: value for key, value in rule("sgr-1").items() if key != "CidrIpv4"}
     two = rule("sgr-1", CidrIpv4="10.0.0.0/8", CidrIpv6="::/0")
     for wrong, words in ((none, "names no peer"), (two, "more than one peer")):
