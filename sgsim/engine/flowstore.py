@@ -5,6 +5,7 @@ A micro-flow is judged once, when its first packet comes; every later packet onl
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from sgsim.engine.interner import Interner, grown
 from sgsim.engine.keys import FlowColumns, connection_keys, flow_kinds, record_keys, unsigned
 from sgsim.engine.resolve import Ends, FindsEnds
 from sgsim.engine.snapshot import Snapshot
+from sgsim.engine.spans import Span
 from sgsim.flows import EGRESS, INGRESS, NO_INTERFACE, FlowBlock, FlowTable
 from sgsim.kernels.tracking_layout import (
     CONNECTION_DEADLINE,
@@ -38,7 +40,6 @@ from sgsim.kernels.tracking_layout import (
     OPEN,
     PacketColumns,
 )
-from sgsim.packets import PacketBatch
 from sgsim.verdicts import Reason
 
 __all__ = ["FlowStore"]
@@ -65,11 +66,15 @@ class FlowStore:
         interfaces = [snapshot.environment.interfaces[i] for i in snapshot.tables.interface_ids]
         self._has_groups = np.array([bool(interface.group_ids) for interface in interfaces], np.bool_)
 
-    def group(self, batch: PacketBatch, start: int, stop: int) -> npt.NDArray[np.int32]:
-        """The micro-flow (row of `hot`) of packets `start` … `stop` of a batch; new ones are judged."""
-        columns = PacketColumns(*(getattr(batch, name)[start:stop] for name in PacketColumns._fields))
+    def group(self, spans: Sequence[Span]) -> list[npt.NDArray[np.int32]]:
+        """The micro-flow (row of `hot`) of every packet; the new ones of all spans are judged in one go."""
         before = self.flows.count
-        rows = self.flows.group(columns)
+        rows = [
+            self.flows.group(
+                PacketColumns(*(getattr(span.batch, name)[span.start : span.stop] for name in PacketColumns._fields))
+            )
+            for span in spans
+        ]
         if self.flows.count > before:
             self._admit(before)
         return rows

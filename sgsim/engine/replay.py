@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from sgsim.engine.records import RecordTable
 from sgsim.engine.snapshot import Snapshot
-from sgsim.engine.tracking import Tracker
+from sgsim.engine.spans import windows
+from sgsim.engine.tracking import Tracked, Tracker
 from sgsim.errors import ModelError
 from sgsim.kernels.tracking_layout import HOT_KIND, HOT_PUBLIC, KIND_UNSEEN, TOTALS_PATH
 from sgsim.model import Direction
@@ -23,8 +24,10 @@ from sgsim.verdicts import MatchSets, Reason, Verdict, Verdicts
 
 __all__ = ["Replay", "ReplayOptions", "ReplaySummary", "replay"]
 
-#: Packets that go through all steps together: few enough that what one step touched is in the cache for the next.
-_CHUNK = 1 << 14
+#: Packets whose new flows are judged in one go: with few, the calls cost more than the work.
+_WINDOW = 1 << 16
+#: Packets that are tracked and recorded in one go: what one step touched is in the cache for the next.
+_SPAN = 1 << 14
 #: Micro-flows that are remembered before anything is forgotten; some 300 bytes each.
 _REMEMBERED = 1 << 18
 
@@ -93,27 +96,17 @@ class Replay:
         self._previous: int | None = None
 
     def __iter__(self) -> Iterator[Verdicts]:
-        done = 0
-        for batch in self._scan:
-            start = 0
-            while start < len(batch):
-                # Steps end at multiples of the chunk in the whole input: how it is split into batches cannot matter.
-                stop = min(len(batch), start + _CHUNK - done % _CHUNK)
-                yield from self._step(batch, start, stop)
-                done += stop - start
-                start = stop
-                if done % _CHUNK == 0:
-                    self._forget(int(batch.time[stop - 1]))
+        for window in windows(self._scan, _WINDOW, _SPAN):
+            for tracked in self._tracker.steps(window):
+                self._observe(tracked)
+                yield from self._records.add(tracked)
+            self._forget(int(tracked.packets.time[-1]))
         yield from self._records.flush()
         self._complete()
 
-    def _step(self, batch: PacketBatch, start: int, stop: int) -> Iterator[Verdicts]:
-        tracked = self._tracker.step(batch, start, stop)
-        self._observe(batch.time[start:stop], tracked.packets.flow)
-        yield from self._records.add(tracked)
-
-    def _observe(self, time: npt.NDArray[np.int64], flow: npt.NDArray[np.int32]) -> None:
+    def _observe(self, tracked: Tracked) -> None:
         """Count what gives no record."""
+        flow, time = tracked.packets.flow, tracked.packets.time
         summary, store = self.summary, self._tracker.store
         summary.packets += len(time)
         if self._previous is not None:

@@ -6,6 +6,7 @@ same on columns, and is tested against it packet by packet.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ from sgsim.engine.interner import Interner, grown
 from sgsim.engine.keys import fragment_keys, quoted_keys, quotes_of_errors
 from sgsim.engine.resolve import FindsEnds, Resolver
 from sgsim.engine.snapshot import Snapshot
+from sgsim.engine.spans import Span
 from sgsim.kernels.tracking_layout import (
     FRAGMENT_TIME,
     LIMIT_FRAGMENT,
@@ -75,12 +77,19 @@ class Tracker:
         self._fragment_keys = Interner()
         self._fragments: npt.NDArray[np.int64] = np.empty((0, 2), np.int64)
 
-    def step(self, batch: PacketBatch, start: int = 0, stop: int | None = None) -> Tracked:
-        """Answer packets `start` … `stop` of a batch, all of it by default."""
+    def step(self, batch: PacketBatch) -> Tracked:
+        """Answer the packets of a batch."""
+        return next(self.steps([Span(batch, 0, len(batch))]))
+
+    def steps(self, spans: Sequence[Span]) -> Iterator[Tracked]:
+        """Answer the packets of several spans, one span at a time; their new flows are judged together."""
+        for span, flow in zip(spans, self.store.group(spans), strict=True):
+            yield self._track(span, flow)
+
+    def _track(self, span: Span, flow: npt.NDArray[np.int32]) -> Tracked:
         from sgsim.kernels.tracking import track
 
-        stop = len(batch) if stop is None else stop
-        flow = self.store.group(batch, start, stop)
+        batch, start, stop = span
         packets = Packets(
             flow,
             batch.time[start:stop],
@@ -88,8 +97,8 @@ class Tracker:
             batch.tcp_flags[start:stop],
             batch.fragment[start:stop],
         )
-        fragments = self._fragment_rows(batch, start, stop, flow)
-        quoted = self._quoted_rows(batch, start, stop, flow)
+        fragments = self._fragment_rows(span, flow)
+        quoted = self._quoted_rows(span, flow)
         words = np.empty((len(flow), 2), np.int32)
         state = TrackingState(
             self.store.hot, self.store.connections, self._fragments, self.store.rules.codes, self._limits
@@ -109,10 +118,9 @@ class Tracker:
         self._fragments = rows[kept]
         return self.store.forget(now)
 
-    def _fragment_rows(
-        self, batch: PacketBatch, start: int, stop: int, flow: npt.NDArray[np.int32]
-    ) -> npt.NDArray[np.int32]:
+    def _fragment_rows(self, span: Span, flow: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
         """Where first fragments are remembered for each end: addresses, protocol, IP id (§9.15); -1 for none."""
+        batch, start, stop = span
         fragment = batch.fragment[start:stop]
         which = np.flatnonzero(fragment != FRAGMENT_NONE)
         if not len(which):
@@ -130,10 +138,9 @@ class Tracker:
             self._fragments[before : self._fragment_keys.count, FRAGMENT_TIME] = _LONG_AGO
         return rows
 
-    def _quoted_rows(
-        self, batch: PacketBatch, start: int, stop: int, flow: npt.NDArray[np.int32]
-    ) -> npt.NDArray[np.int32]:
+    def _quoted_rows(self, span: Span, flow: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
         """The connection that each ICMP error is about, at each end where it is seen (§9.13); -1 for none."""
+        batch, start, stop = span
         if not self._related or not len(batch.quotes.packet):
             return _NONE
         of = quotes_of_errors(batch, start, stop)

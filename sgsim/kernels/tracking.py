@@ -6,8 +6,6 @@ exists as long as a micro-flow refers to it; whether a connection is alive in it
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
@@ -67,6 +65,7 @@ _BLOCK = 256
 _REJECT, _ACCEPT, _UNKNOWN = 0, 1, 2  # Verdict
 _TRACKED, _UNFILTERED, _EXEMPT, _UNRESOLVED = 2, 3, 4, 7  # Reason
 _FIRST_FRAGMENT = 1
+_SURER = MAYBE | UNTRACKED | CLOSING
 _FIN, _SYN, _RST, _SYN_ALONE = 1, 2, 4, 23  # a SYN that opens has none of the other bits of 23: FIN, RST, ACK
 
 
@@ -214,6 +213,7 @@ def track(
             now = time[i]
             tcp_flags = np.int64(flags_of[i])
             syn = kind == KIND_TCP and tcp_flags & _SYN_ALONE == _SYN
+            refused = kind == KIND_TCP and not syn and options & OPTION_REJECT_MIDSTREAM != 0
             fragment = fragment_of[i]
             live_at_egress = live_at_ingress = False
             rejected = maybe = False
@@ -232,16 +232,13 @@ def track(
                     if syn and flags & CLOSING:
                         live = False  # a new connection on the ports of one that is ending (§9.12)
                     if live:
-                        answer = _on_connection(
-                            code, rules, flags, connections[connection, CONNECTION_RULES], egress
-                        )
+                        answer = _on_connection(code, rules, flags, connections[connection, CONNECTION_RULES], egress)
                         if egress:
                             live_at_egress = True
                         else:
                             live_at_ingress = True
-                    elif kind == KIND_TCP and not syn and options & OPTION_REJECT_MIDSTREAM:
-                        if not _is_unconditional(code):
-                            answer = _by_rules(np.int64(codes[0]), 0, 1)
+                    elif refused and not _is_unconditional(code):
+                        answer = _by_rules(np.int64(codes[0]), 0, 1)
                 elif kind == KIND_LATER:
                     row = np.int64(fragment_rows[i, end])
                     if row >= 0 and now - fragments[row, FRAGMENT_TIME] <= limits[0, LIMIT_FRAGMENT]:
@@ -281,10 +278,9 @@ def track(
                     if accepted and (flags & UNTRACKED or (flags & MAYBE and not maybe)):
                         flags = _rest_anew(flags, code, maybe)
                         connections[connection, CONNECTION_RULES] = rules
-                elif accepted and flags & MAYBE and not maybe and not flags & (UNTRACKED | CLOSING):
-                    if kind != KIND_REPLY:  # an answer that its own rules accept opens a sure connection (§9.2)
-                        opens = True
-                        flags = _opened(kind, code, tcp_flags, egress, False)
+                elif accepted and not maybe and flags & _SURER == MAYBE and kind != KIND_REPLY:
+                    opens = True  # an answer that its own rules accept opens a sure connection (§9.2)
+                    flags = _opened(kind, code, tcp_flags, egress, False)
                 fixed = False  # whether the deadline was set by an earlier packet for good
                 if opens:
                     connections[connection, CONNECTION_RULES] = rules

@@ -9,6 +9,7 @@ import numpy as np
 
 from sgsim.engine.resolve import Ends, Headers
 from sgsim.engine.snapshot import Snapshot
+from sgsim.engine.spans import Span
 from sgsim.engine.tracking import Tracker
 from sgsim.flows import AMBIGUOUS, NO_INTERFACE
 from sgsim.model import Environment, Semantics
@@ -56,7 +57,7 @@ def kernel_answers(
     tracker = Tracker(snapshot, resolver=EndsFromMac())
     answers: list[Answer] = []
     for start, stop in splits(len(steps), rng, 200):
-        words = tracker.step(batch, start, stop).words
+        words = next(tracker.steps([Span(batch, start, stop)])).words
         answers += readable(tracker, words)
         if forget:
             tracker.forget(int(batch.time[stop - 1]))
