@@ -1,4 +1,4 @@
-"""Prefix lists, VPCs, subnets, peerings, gateways, mirror sessions (docs/environment.md, docs/semantics.md §1.4, §9.7)."""
+"""Prefix lists, VPCs, peerings, gateways, mirror sessions (docs/environment.md, docs/semantics.md §1.4, §9.7)."""
 
 from __future__ import annotations
 
