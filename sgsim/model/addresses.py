@@ -69,7 +69,7 @@ def parse_cidr(text: str) -> Cidr:
         raise ModelError(
             f"{text!r} is not a CIDR block: the prefix length is missing (a single address is /32 or /128)"
         )
-    if not (length_text.isascii() and length_text.isdigit()):
+    if not (length_text.isascii() and length_text.isdigit() and len(length_text) <= 3):
         raise ModelError(f"{text!r} is not a CIDR block: {length_text!r} is not a prefix length")
     family, value = parse_address(address_text)
     width, length = _WIDTH[family], int(length_text)
