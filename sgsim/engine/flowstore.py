@@ -14,8 +14,8 @@ import numpy.typing as npt
 from sgsim.engine.answers import RuleAnswers
 from sgsim.engine.evaluate import evaluate
 from sgsim.engine.interner import Interner, grown
-from sgsim.engine.keys import FlowColumns, connection_keys, flow_kinds, record_keys, unsigned
-from sgsim.engine.resolve import Ends, FindsEnds
+from sgsim.engine.keys import flow_fields
+from sgsim.engine.resolve import Ends, FindsEnds, Headers
 from sgsim.engine.snapshot import Snapshot
 from sgsim.engine.spans import Span
 from sgsim.flows import EGRESS, INGRESS, NO_INTERFACE, FlowBlock, FlowTable
@@ -25,24 +25,30 @@ from sgsim.kernels.tracking_layout import (
     CONNECTION_LIMITS,
     CONNECTION_WORDS,
     END_COUNTED,
+    END_INTERFACE,
+    END_PARTNER,
+    END_SIDE,
     END_WORDS,
     HOT_CONNECTION,
     HOT_END,
+    HOT_FLOW_ID,
     HOT_KIND,
     HOT_OBSERVED,
-    HOT_PAIR,
     HOT_PUBLIC,
     HOT_RULES,
     HOT_WORDS,
-    KIND_LATER,
-    KIND_STATELESS,
+    KEY_WORDS,
     KIND_UNSEEN,
+    NO_PARTNER_YET,
     OPEN,
+    FlowFields,
     PacketColumns,
 )
-from sgsim.verdicts import Reason
 
 __all__ = ["FlowStore"]
+
+#: No open record for any action, hit not counted; interface, side and flow are filled in.
+_NEW_END = np.array([-1, -1, -1, 0, NO_INTERFACE, 0, NO_PARTNER_YET, -1], np.int32)
 
 
 class FlowStore:
@@ -55,16 +61,16 @@ class FlowStore:
     def __init__(self, snapshot: Snapshot, resolver: FindsEnds, *, threads: int | None = None) -> None:
         self._snapshot, self._resolver, self._threads = snapshot, resolver, threads
         self.rules = RuleAnswers()
-        self.flows, self.pairs, self.end_keys, self.connection_keys = Interner(), Interner(), Interner(), Interner()
+        self.flows, self.end_keys, self.connection_keys = Interner(), Interner(), Interner()
         self.hot: npt.NDArray[np.int32] = np.empty((0, HOT_WORDS), np.int32)
         self.ends: npt.NDArray[np.int32] = np.empty((0, END_WORDS), np.int32)
         self.connections: npt.NDArray[np.int64] = np.empty((0, CONNECTION_WORDS), np.int64)
-        self.flow_ids: npt.NDArray[np.int64] = np.empty(0, np.int64)
         self.flow_count = 0  #: how many flow ids were given out
         self.shows_public_addresses = False  #: whether any micro-flow so far shows a known public address
         self.shows_neighbour_discovery = False  #: whether any is neighbour discovery
+        self._more_flows: dict[tuple[int, int], int] = {}
         interfaces = [snapshot.environment.interfaces[i] for i in snapshot.tables.interface_ids]
-        self._has_groups = np.array([bool(interface.group_ids) for interface in interfaces], np.bool_)
+        self._carries_groups = np.array([bool(interface.group_ids) for interface in interfaces], np.bool_)
 
     def group(self, spans: Sequence[Span]) -> list[npt.NDArray[np.int32]]:
         """The micro-flow (row of `hot`) of every packet; the new ones of all spans are judged in one go."""
@@ -88,11 +94,12 @@ class FlowStore:
         self.connections[rows, CONNECTION_LIMITS] = interface
         return rows
 
-    def interfaces(self, flow: npt.NDArray[Any], end: int) -> npt.NDArray[np.int32]:
-        """The interface at an end (0 egress, 1 ingress) of micro-flows; NO_INTERFACE where it is not judged."""
-        row = self.hot[flow, HOT_END + end]
-        interface = self.end_keys.keys[np.maximum(row, 0), 6].astype(np.uint32).view(np.int32)
-        found: npt.NDArray[np.int32] = np.where(row >= 0, interface, NO_INTERFACE).astype(np.int32)
+    def interfaces(self, flow: npt.NDArray[Any], side: int) -> npt.NDArray[np.int32]:
+        """The interface at a side (0 egress, 1 ingress) of micro-flows; NO_INTERFACE where it is not judged."""
+        row = self.hot[flow, HOT_END + side]
+        if not len(self.ends):
+            return np.full(len(row), NO_INTERFACE, np.int32)
+        found: npt.NDArray[np.int32] = np.where(row >= 0, self.ends[row, END_INTERFACE], np.int32(NO_INTERFACE))
         return found
 
     def forget(self, now: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
@@ -114,7 +121,10 @@ class FlowStore:
         self.hot = hot[kept]
         self.connections, _ = self._compact(self.connection_keys, connections, HOT_CONNECTION, 2)
         self.ends, moved_ends = self._compact(self.end_keys, ends, HOT_END, 2)
-        self.flow_ids, _ = self._compact(self.pairs, self.flow_ids[: self.pairs.count], HOT_PAIR, 1)
+        # A partner that is gone may come back: then it is a new flow.
+        partner = self.ends[:, END_PARTNER]
+        partner[partner >= 0] = moved_ends[partner[partner >= 0]]
+        self._more_flows.clear()
         return moved_flows, moved_ends
 
     def _compact(
@@ -133,110 +143,95 @@ class FlowStore:
     def _admit(self, before: int) -> None:
         """Resolve and judge the micro-flows from row `before` on."""
         keys = self.flows.keys[before : self.flows.count]
-        columns = FlowColumns(keys)
-        ends = self._resolver.resolve(columns.headers)
+        fields = flow_fields(keys)
+        found = self._resolver.resolve(Headers(*(getattr(fields, name) for name in Headers._fields)))
         self.hot = grown(self.hot, self.flows.count)
         hot = self.hot[before : self.flows.count]
         hot[:] = -1
-        kind = hot[:, HOT_KIND] = flow_kinds(columns.family, columns.protocol, columns.icmp_type, columns.later)
-        hot[:, HOT_OBSERVED] = ends.observed
-        hot[:, HOT_PUBLIC], hot[:, HOT_PUBLIC + 1] = ends.public_src, ends.public_dst
-        self.shows_public_addresses |= bool(np.any(ends.public_src >= 0) or np.any(ends.public_dst >= 0))
-        seen = kind != KIND_UNSEEN
-        self.shows_neighbour_discovery |= not np.all(seen)
-        nowhere = (ends.egress == NO_INTERFACE) & (ends.ingress == NO_INTERFACE)
-        judged = ((ends.egress != NO_INTERFACE) | nowhere) & seen, (ends.ingress != NO_INTERFACE) & seen
-        flow = np.concatenate([np.flatnonzero(judged[0]), np.flatnonzero(judged[1])])
-        end = np.repeat([0, 1], [np.count_nonzero(judged[0]), np.count_nonzero(judged[1])])
-        interface = np.where(end == 0, ends.egress[flow], ends.ingress[flow])
-        if len(flow):
-            hot[flow, HOT_RULES + end] = self._judge(columns, flow, end, interface)
-            self._connect(keys, columns, hot, flow, end, interface)
-            self._number(keys, hot, ends, seen)
-            self._keep_records(keys, hot, flow, end, interface)
+        hot[:, HOT_KIND] = fields.kind
+        hot[:, HOT_OBSERVED] = found.observed
+        hot[:, HOT_PUBLIC], hot[:, HOT_PUBLIC + 1] = found.public_src, found.public_dst
+        self.shows_public_addresses |= bool(np.any(found.public_src >= 0) or np.any(found.public_dst >= 0))
+        self.shows_neighbour_discovery |= bool(np.any(fields.kind == KIND_UNSEEN))
+        place, interface = self._end(keys, fields, hot, found)
+        self._number(hot)
+        if len(place):
+            hot.reshape(-1)[place + HOT_RULES] = self._judge(fields, place, interface)
+            self._connect(keys, hot)
+
+    def _end(
+        self, keys: npt.NDArray[np.uint64], fields: FlowFields, hot: npt.NDArray[np.int32], found: Ends
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+        """Give the ends of flows that are judged the rows that their records are kept by (§9.4).
+
+        Returns where each end is in the flattened `hot` (add one of HOT_*), and its interface.
+        """
+        from sgsim.kernels.tracking_admission import end_keys
+
+        wanted, place = np.empty((2 * len(keys), KEY_WORDS), np.uint64), np.empty(2 * len(keys), np.int64)
+        count = end_keys(keys, fields.kind, found.egress, found.ingress, wanted, place)
+        wanted, place = wanted[:count], (place[:count] >> 1) * HOT_WORDS + (place[:count] & 1)
+        before = self.end_keys.count
+        hot.reshape(-1)[place + HOT_END] = self.end_keys.intern(wanted)
+        self.ends = grown(self.ends, self.end_keys.count)
+        new, made = self.ends[before : self.end_keys.count], self.end_keys.keys[before : self.end_keys.count]
+        new[:] = _NEW_END
+        new[:, END_INTERFACE], new[:, END_SIDE] = made[:, 6].astype(np.uint32).view(np.int32), made[:, 7]
+        return place, wanted[:, 6].astype(np.uint32).view(np.int32)
+
+    def _number(self, hot: npt.NDArray[np.int32]) -> None:
+        """Give flow ids."""
+        from sgsim.kernels.tracking_admission import number_flows
+
+        at, self.flow_count = number_flows(hot, self.ends, 0, self.flow_count)
+        while at < len(hot):  # one end with several partners: overlapping networks, told apart by Ethernet addresses
+            both = int(hot[at, HOT_END]), int(hot[at, HOT_END + 1])
+            if both not in self._more_flows:
+                self._more_flows[both] = self.flow_count
+                self.flow_count += 1
+            hot[at, HOT_FLOW_ID] = self._more_flows[both]
+            at, self.flow_count = number_flows(hot, self.ends, at + 1, self.flow_count)
 
     def _judge(
-        self, columns: FlowColumns, flow: npt.NDArray[Any], end: npt.NDArray[Any], interface: npt.NDArray[Any]
+        self, fields: FlowFields, place: npt.NDArray[np.int64], interface: npt.NDArray[np.int32]
     ) -> npt.NDArray[np.int32]:
         """What the rules say at each end; rows of `rules`."""
-        direction = np.where(end == 0, EGRESS, INGRESS)
+        flow, direction = place // HOT_WORDS, np.where(place % HOT_WORDS == 0, EGRESS, INGRESS)
         blocks = []
         for family in (4, 6):
-            row = np.flatnonzero(columns.family[flow] == family)
+            row = np.flatnonzero(fields.family[flow] == family)
+            if not len(row):
+                continue
             of = flow[row]
             if family == 4:
-                src, dst = columns.src_lo[of].astype(np.uint32), columns.dst_lo[of].astype(np.uint32)
+                src, dst = fields.src_lo[of].astype(np.uint32), fields.dst_lo[of].astype(np.uint32)
             else:
-                src = np.stack([columns.src_hi[of], columns.src_lo[of]], axis=1)
-                dst = np.stack([columns.dst_hi[of], columns.dst_lo[of]], axis=1)
+                src = np.stack([fields.src_hi[of], fields.src_lo[of]], axis=1)
+                dst = np.stack([fields.dst_hi[of], fields.dst_lo[of]], axis=1)
             blocks.append(
                 FlowBlock.from_columns(
                     family,
                     src,
                     dst,
-                    protocol=columns.protocol[of],
+                    protocol=fields.protocol[of],
                     interface=interface[row],
                     direction=direction[row],
-                    srcport=columns.srcport[of],
-                    dstport=columns.dstport[of],
-                    icmp_type=columns.icmp_type[of],
-                    icmp_code=columns.icmp_code[of],
-                    later_fragment=columns.later[of],
+                    srcport=fields.srcport[of],
+                    dstport=fields.dstport[of],
+                    icmp_type=fields.icmp_type[of],
+                    icmp_code=fields.icmp_code[of],
+                    later_fragment=fields.later[of],
                     flow_id=of,
                     row=row,
                 )
             )
         return self.rules.intern(evaluate(self._snapshot, FlowTable.of(*blocks), threads=self._threads))
 
-    def _connect(
-        self,
-        keys: npt.NDArray[np.uint64],
-        columns: FlowColumns,
-        hot: npt.NDArray[np.int32],
-        flow: npt.NDArray[Any],
-        end: npt.NDArray[Any],
-        interface: npt.NDArray[Any],
-    ) -> None:
+    def _connect(self, keys: npt.NDArray[np.uint64], hot: npt.NDArray[np.int32]) -> None:
         """Give each end of a flow that can have a connection the row of it."""
-        kind = hot[flow, HOT_KIND]
-        reason = self.rules.table[hot[flow, HOT_RULES + end], 1]
-        groups = np.zeros(len(flow), np.bool_)
-        groups[interface >= 0] = self._has_groups[interface[interface >= 0]]
-        stateful = (kind != KIND_STATELESS) & (kind != KIND_LATER) & (interface >= 0)
-        stateful &= (reason != Reason.EXEMPT) & ((reason != Reason.UNFILTERED) | groups)
-        which = np.flatnonzero(stateful)
-        of = flow[which]
-        wanted = connection_keys(keys[of], columns.icmp_type[of], kind[which], end[which], interface[which])
-        hot[of, HOT_CONNECTION + end[which]] = self.connection_rows(wanted, interface[which])
+        from sgsim.kernels.tracking_admission import connection_keys
 
-    def _number(
-        self, keys: npt.NDArray[np.uint64], hot: npt.NDArray[np.int32], ends: Ends, seen: npt.NDArray[np.bool_]
-    ) -> None:
-        """Give flow ids by first appearance: one for each (five-tuple, ICMP type and code, both ends)."""
-        wanted = record_keys(keys[seen])
-        egress, ingress = (unsigned(interface[seen]) for interface in (ends.egress, ends.ingress))
-        wanted[:, 6] = egress | (ingress << np.uint64(32))
-        before = self.pairs.count
-        hot[seen, HOT_PAIR] = self.pairs.intern(wanted)
-        added = self.pairs.count - before
-        self.flow_ids = grown(self.flow_ids, self.pairs.count)
-        self.flow_ids[before : self.pairs.count] = np.arange(self.flow_count, self.flow_count + added)
-        self.flow_count += added
-
-    def _keep_records(
-        self,
-        keys: npt.NDArray[np.uint64],
-        hot: npt.NDArray[np.int32],
-        flow: npt.NDArray[Any],
-        end: npt.NDArray[Any],
-        interface: npt.NDArray[Any],
-    ) -> None:
-        """Give each end the row that its records are kept by (§9.4): interface, direction, five-tuple, ICMP."""
-        wanted = record_keys(keys[flow])
-        wanted[:, 6] = unsigned(interface)
-        wanted[:, 7] = end
-        before = self.end_keys.count
-        hot[flow, HOT_END + end] = self.end_keys.intern(wanted)
-        self.ends = grown(self.ends, self.end_keys.count)
-        self.ends[before : self.end_keys.count] = -1
-        self.ends[before : self.end_keys.count, END_COUNTED] = 0
+        wanted, place = np.empty((2 * len(keys), KEY_WORDS), np.uint64), np.empty(2 * len(keys), np.int64)
+        interface = np.empty(2 * len(keys), np.int32)
+        count = connection_keys(keys, hot, self.ends, self.rules.codes, self._carries_groups, wanted, place, interface)
+        hot.reshape(-1)[place[:count]] = self.connection_rows(wanted[:count], interface[:count])

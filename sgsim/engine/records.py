@@ -10,13 +10,15 @@ import numpy.typing as npt
 
 from sgsim.engine.flowstore import FlowStore
 from sgsim.engine.interner import grown
-from sgsim.engine.keys import FlowColumns
+from sgsim.engine.keys import flow_fields
 from sgsim.engine.tracking import Tracked, Tracker
 from sgsim.flows import EGRESS, INGRESS, NO_INTERFACE
 from sgsim.kernels.tracking_layout import (
     END_COUNTED,
+    END_INTERFACE,
+    END_SIDE,
+    HOT_FLOW_ID,
     HOT_OBSERVED,
-    HOT_PAIR,
     RECORD_ANSWER,
     RECORD_BYTES,
     RECORD_END,
@@ -92,9 +94,8 @@ class RecordTable:
         store = self._store
         actions = records[:, RECORD_ANSWER] & 3
         store.ends[records[:, RECORD_END], actions] = -1
-        flow_id = store.flow_ids[store.hot[records[:, RECORD_FLOW], HOT_PAIR]]
-        end = store.end_keys.keys[records[:, RECORD_END], 7].astype(np.int64)
-        order = np.argsort(2 * flow_id + end, kind="stable")
+        flow_id = store.hot[records[:, RECORD_FLOW], HOT_FLOW_ID].astype(np.int64)
+        order = np.argsort(2 * flow_id + store.ends[records[:, RECORD_END], END_SIDE], kind="stable")
         order = order[self._asked(records[order])]
         self._count = 0
         for start in range(0, len(order), _BATCH):
@@ -117,12 +118,12 @@ class RecordTable:
         return wanted
 
     def _interface(self, records: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
-        words: npt.NDArray[Any] = self._store.end_keys.keys[records[:, RECORD_END], 6]
-        return words.astype(np.uint32).view(np.int32)
+        found: npt.NDArray[np.int32] = self._store.ends[records[:, RECORD_END], END_INTERFACE]
+        return found
 
     def _directions(self, records: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-        end = self._store.end_keys.keys[records[:, RECORD_END], 7]
-        return np.where(end == 0, EGRESS, INGRESS).astype(np.uint8)
+        side = self._store.ends[records[:, RECORD_END], END_SIDE]
+        return np.where(side == 0, EGRESS, INGRESS).astype(np.uint8)
 
     def _verdicts(self, records: npt.NDArray[np.int64]) -> Verdicts:
         """Records as columns; hits and disagreements are counted on the way."""
@@ -130,7 +131,7 @@ class RecordTable:
         words = records[:, RECORD_ANSWER]
         answers = self._tracker.answers((words & 0xFFFFFFFF).astype(np.uint32).view(np.int32))
         hot = store.hot[records[:, RECORD_FLOW]]
-        columns = FlowColumns(store.flows.keys[records[:, RECORD_FLOW]])
+        columns = flow_fields(store.flows.keys[records[:, RECORD_FLOW]])
         direction = self._directions(records)
         hit = (answers.reason == Reason.RULE) & (answers.action == Verdict.ACCEPT) & answers.initiating
         self._count_hits(records[hit, RECORD_END], answers.match_set[hit], len(answers.sets))
@@ -161,7 +162,7 @@ class RecordTable:
             possible_set=answers.possible_set,
             deciding_rule=answers.deciding_rule,
             initiating=answers.initiating,
-            flow_id=store.flow_ids[hot[:, HOT_PAIR]],
+            flow_id=hot[:, HOT_FLOW_ID].astype(np.int64),
             path_action=(words >> RECORD_PATH_SHIFT).astype(np.uint8),
             sets=answers.sets,
         )

@@ -140,6 +140,8 @@ class Tracker:
 
     def _quoted_rows(self, span: Span, flow: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
         """The connection that each ICMP error is about, at each end where it is seen (§9.13); -1 for none."""
+        from sgsim.kernels.tracking_admission import quoted_connection_keys
+
         batch, start, stop = span
         if not self._related or not len(batch.quotes.packet):
             return _NONE
@@ -147,11 +149,12 @@ class Tracker:
         if not len(of):
             return _NONE
         packet = batch.quotes.packet[of] - start
+        quoted = quoted_keys(batch, of)
+        keys = np.empty_like(quoted)
         rows = np.full((stop - start, 2), -1, np.int32)
         for end in (0, 1):
             interface = self.store.interfaces(flow[packet], end)
-            stateful, keys = quoted_keys(batch, of, np.full(len(of), end), interface)
-            which = np.flatnonzero(stateful & (interface >= 0))
+            which = np.flatnonzero(quoted_connection_keys(quoted, end, interface, keys))
             rows[packet[which], end] = self.store.connection_rows(keys[which], interface[which])
         return rows
 

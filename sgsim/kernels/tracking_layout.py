@@ -31,7 +31,7 @@ HOT_KIND = 0  # one of KIND_*
 HOT_RULES = 1  # 1, 2: rule answer at the egress and at the ingress end, -1 where the end is not judged
 HOT_CONNECTION = 3  # 3, 4: row of the connection that the flow belongs to at that end, -1 if it can have none
 HOT_END = 5  # 5, 6: row of the flow end that records are kept by
-HOT_PAIR = 7  # row of the flow (both ends together) that gives the flow id
+HOT_FLOW_ID = 7
 HOT_OBSERVED = 8  # 1 where the packets were captured at the one end that is judged
 HOT_PUBLIC = 9  # 9, 10: interface whose public address is the source, the destination; -1 for none
 
@@ -66,9 +66,11 @@ NO_ANSWER = -1
 ACTION_MASK, REASON_SHIFT, REASON_MASK, INITIATING_SHIFT, RULES_SHIFT = 3, 2, 15, 6, 7
 
 
-# A flow end: the row of its open record for each action, -1 for none, and whether its hit was counted.
-END_WORDS = 4
-END_COUNTED = 3
+# A flow end, eight 32-bit numbers: the row of its open record for each action (-1 for none), whether its hit was
+# counted, what it is the end of, and the flow that it was first seen with: its other end (row, -1 for none) and id.
+END_WORDS = 8
+END_COUNTED, END_INTERFACE, END_SIDE, END_PARTNER, END_FLOW_ID = 3, 4, 5, 6, 7
+NO_PARTNER_YET = -2
 
 # A record of the open interval: eight 64-bit numbers, one cache line. RECORD_ANSWER and RECORD_PATH are those of the
 # first packet, RECORD_FLOW its micro-flow, times are nanoseconds.
@@ -108,6 +110,26 @@ class Packets(NamedTuple):
     length: npt.NDArray[Any]
     tcp_flags: npt.NDArray[Any]
     fragment: npt.NDArray[Any]
+
+
+class FlowFields(NamedTuple):
+    """The fields of micro-flows as columns; `later` (bool) marks fragments without ports, `kind` is one of KIND_*."""
+
+    family: npt.NDArray[Any]
+    src_hi: npt.NDArray[Any]
+    src_lo: npt.NDArray[Any]
+    dst_hi: npt.NDArray[Any]
+    dst_lo: npt.NDArray[Any]
+    protocol: npt.NDArray[Any]
+    srcport: npt.NDArray[Any]
+    dstport: npt.NDArray[Any]
+    icmp_type: npt.NDArray[Any]
+    icmp_code: npt.NDArray[Any]
+    later: npt.NDArray[Any]
+    src_mac: npt.NDArray[Any]
+    dst_mac: npt.NDArray[Any]
+    vni: npt.NDArray[Any]
+    kind: npt.NDArray[Any]
 
 
 class TrackingState(NamedTuple):

@@ -282,7 +282,7 @@ def test_memory_follows_the_interval_not_the_input() -> None:
     records = sum(len(verdicts) for verdicts in run)
     store = run._tracker.store
     assert records == n == run.summary.flows
-    for remembered in (store.flows, store.end_keys, store.pairs, store.connection_keys):
+    for remembered in (store.flows, store.end_keys, store.connection_keys):
         assert remembered.count < 300_000
         assert len(remembered.keys) <= 600_000
 
