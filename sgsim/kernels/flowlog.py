@@ -28,10 +28,22 @@ from sgsim.kernels.flowlog_tokens import (
     intern,
     read_address,
     read_number,
+    short_word,
     token_end,
 )
+from sgsim.kernels.flowlog_words import byte_at, bytes_below, uncounted, word_at
 
 __all__ = ["Columns", "parse_lines"]
+
+
+def _word(text: bytes) -> np.uint64:
+    return np.uint64(int.from_bytes(text, "little"))
+
+
+_ACCEPT, _REJECT, _DASH = _word(b"ACCEPT"), _word(b"REJECT"), _word(b"-")
+_OK, _NODATA, _SKIPDATA = _word(b"OK"), _word(b"NODATA"), _word(b"SKIPDATA")
+_INGRESS, _EGRESS, _EFA = _word(b"ingress"), _word(b"egress"), _word(b"EFA")
+_TRANSIT, _GATEWAY = _word(b"TransitG"), _word(b"ateway")
 
 
 class Columns(NamedTuple):
@@ -70,56 +82,49 @@ class Columns(NamedTuple):
         )
 
 
-@helper
-def _is(text: Any, p: int, end: int, word: Any) -> bool:
-    if end - p != len(word):
-        return False
-    for i in range(len(word)):
-        if text[p + i] != word[i]:
-            return False
-    return True
-
-
+@uncounted
 @helper
 def _digits(text: Any, p: int, n: int) -> bool:
     for i in range(n):
-        if text[p + i] < 48 or text[p + i] > 57:
+        if byte_at(text, p + i) < 48 or byte_at(text, p + i) > 57:
             return False
     return True
 
 
+@uncounted
 @helper
 def _timestamp_end(text: Any, p: int, end: int) -> int:
     """The end of a leading ISO timestamp such as 2024-05-01T12:00:00.000Z, or p if there is none.
 
     No field can look like it: colons are percent-encoded in tags, and an address has neither `T` nor `Z`.
     """
-    if end - p < 20 or text[p + 4] != DASH or text[p + 7] != DASH or text[p + 10] != 84:
+    if end - p < 20 or byte_at(text, p + 4) != DASH or byte_at(text, p + 7) != DASH or byte_at(text, p + 10) != 84:
         return p
-    if text[p + 13] != COLON or text[p + 16] != COLON:
+    if byte_at(text, p + 13) != COLON or byte_at(text, p + 16) != COLON:
         return p
     for offset in (0, 2, 5, 8, 11, 14, 17):
         if not _digits(text, p + offset, 2):
             return p
     at = p + 19
-    if text[at] == DOT:
+    if byte_at(text, at) == DOT:
         at += 1
         if not _digits(text, at, 1):
             return p
         while _digits(text, at, 1):
             at += 1
-    if text[at] == 90 and text[at + 1] <= SPACE:
+    if byte_at(text, at) == 90 and byte_at(text, at + 1) <= SPACE:
         return at + 1
     return p
 
 
+@uncounted
 @helper
 def _is_candidate(text: Any, p: int, refused: int) -> bool:
     """Whether a line begins with a letter and has nothing but what names and the spaces between them consist of."""
-    if text[p] < 97 or text[p] > 122 or p == refused or refused == codes.REFUSE_ALL:
+    if byte_at(text, p) < 97 or byte_at(text, p) > 122 or p == refused or refused == codes.REFUSE_ALL:
         return False
-    while text[p] != NEWLINE:
-        c = text[p]
+    while byte_at(text, p) != NEWLINE:
+        c = byte_at(text, p)
         name = 97 <= c <= 122 or 48 <= c <= 57 or c == DASH or c == 95
         if not (name or c == SPACE or c == TAB or c == RETURN):
             return False
@@ -127,6 +132,7 @@ def _is_candidate(text: Any, p: int, refused: int) -> bool:
     return True
 
 
+@uncounted
 @helper
 def _judge(
     families: Any, row: int, source_port: Any, destination_port: Any, protocol: Any, start: Any, finish: Any
@@ -149,22 +155,7 @@ def _judge(
     return codes.OK
 
 
-_WORDS = tuple(
-    np.frombuffer(word, np.uint8)
-    for word in (
-        b"ACCEPT",
-        b"REJECT",
-        b"OK",
-        b"NODATA",
-        b"SKIPDATA",
-        b"ingress",
-        b"egress",
-        b"EFA",
-        b"TransitGateway",
-    )
-)
-
-
+@uncounted
 @kernel(noalias=True)
 def parse_lines(
     text: Any, p: int, stop: int, line: int, row: int, silence: int, refused: int,
@@ -176,17 +167,18 @@ def parse_lines(
     holds the first line of each. A malformed line that may be a header stops the run (CANDIDATE, at its begin) unless
     it is at `refused`. Returns (why it stopped: DONE, FULL, CANDIDATE; position, line, row, silence).
     """
-    accept, reject, word_ok, nodata, skipdata, ingress, egress, efa, transit = _WORDS
     capacity = columns.tcp_flags.shape[0]
     positions = roles.shape[0]
     addresses, families, ports = columns.addresses, columns.families, columns.ports
     numbers, octets, ids = columns.numbers, columns.octets, columns.ids
+    tcp_flags, direction, silent = columns.tcp_flags, columns.direction, columns.silent
+    slots, ends, arena, counts = names.slots, names.ends, names.arena, names.counts
     while p < stop:
         if row >= capacity or silence >= capacity:
             return codes.FULL, p, line, row, silence
         begin = p
         control = False
-        if 48 <= text[p] <= 57 and p + 20 < stop and text[p + 4] == DASH:
+        if 48 <= byte_at(text, p) <= 57 and p + 20 < stop and byte_at(text, p + 4) == DASH:
             p = _timestamp_end(text, p, stop)
         source_port = np.int64(0)
         destination_port = np.int64(0)
@@ -201,13 +193,14 @@ def parse_lines(
         is_transit = False
         field = 0
         while True:
-            while text[p] == SPACE or text[p] == TAB:
+            c = byte_at(text, p)
+            while c == SPACE or c == TAB:
                 p += 1
-            c = text[p]
+                c = byte_at(text, p)
             if c <= SPACE:
                 if c == NEWLINE:
                     break
-                if c == RETURN and text[p + 1] == NEWLINE:
+                if c == RETURN and byte_at(text, p + 1) == NEWLINE:
                     p += 1
                     break
                 control = True
@@ -260,11 +253,11 @@ def parse_lines(
                     if value > 255:
                         problem = codes.TOO_LARGE
                     else:
-                        columns.tcp_flags[row] = value
+                        tcp_flags[row] = value
                 elif value != 2:
                     problem = codes.BAD_VERSION
             elif role >= codes.FIRST_ID:
-                code, p = intern(text, p, role - codes.FIRST_ID, names)
+                code, p = intern(text, p, role - codes.FIRST_ID, slots, ends, arena, counts)
                 if code == -3:
                     return codes.FULL, begin, line, row, silence
                 if code == -2:
@@ -272,36 +265,36 @@ def parse_lines(
                 else:
                     ids[role - codes.FIRST_ID, row] = code
             else:
-                p = token_end(text, p)
-                dash = p == at + 1 and text[at] == DASH
+                word, p = short_word(text, p)
+                dash = word == _DASH
                 if role == codes.ACTION:
                     octets[1, row] = codes.ABSENT
-                    if _is(text, at, p, accept):
+                    if word == _ACCEPT:
                         octets[1, row] = 1
-                    elif _is(text, at, p, reject):
+                    elif word == _REJECT:
                         octets[1, row] = 0
                     elif not dash:
                         problem = codes.BAD_ACTION
                 elif role == codes.LOG_STATUS:
-                    if _is(text, at, p, word_ok):
+                    if word == _OK:
                         status = codes.OK
-                    elif _is(text, at, p, nodata):
+                    elif word == _NODATA:
                         status = codes.NODATA
-                    elif _is(text, at, p, skipdata):
+                    elif word == _SKIPDATA:
                         status = codes.SKIPDATA
                     elif not dash:
                         problem = codes.BAD_STATUS
                         status_cause = codes.BAD_STATUS
                 elif role == codes.FLOW_DIRECTION:
-                    columns.direction[row] = -1
-                    if _is(text, at, p, ingress):
-                        columns.direction[row] = 0
-                    elif _is(text, at, p, egress):
-                        columns.direction[row] = 1
+                    direction[row] = -1
+                    if word == _INGRESS:
+                        direction[row] = 0
+                    elif word == _EGRESS:
+                        direction[row] = 1
                     elif not dash:
                         problem = codes.BAD_DIRECTION
                 elif role == codes.TYPE:
-                    is_efa = _is(text, at, p, efa)
+                    is_efa = word == _EFA
             if problem != 0:
                 if cause == 0:
                     cause = problem
@@ -309,8 +302,8 @@ def parse_lines(
                 silent_field = silent_field or role == codes.ACCOUNT_ID or role == codes.INTERFACE_ID
                 if silent_field and silent_cause == 0:
                     silent_cause = problem
-            if field == 1 and text[at] == 84:
-                is_transit = _is(text, at, p, transit)
+            if field == 1 and p - at == 14 and word_at(text, at) == _TRANSIT:
+                is_transit = bytes_below(word_at(text, at + 8), 6) == _GATEWAY
             field += 1
 
         # One class per line, in this order.
@@ -362,10 +355,10 @@ def parse_lines(
             numbers[4, row] = line
             row += 1
         elif result == codes.NODATA or result == codes.SKIPDATA:
-            columns.silent[0, silence] = ids[0, row]
-            columns.silent[1, silence] = ids[1, row]
-            columns.silent[2, silence] = start
-            columns.silent[3, silence] = finish
-            columns.silent[4, silence] = result
+            silent[0, silence] = ids[0, row]
+            silent[1, silence] = ids[1, row]
+            silent[2, silence] = start
+            silent[3, silence] = finish
+            silent[4, silence] = result
             silence += 1
     return codes.DONE, p, line, row, silence

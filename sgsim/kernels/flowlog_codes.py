@@ -47,6 +47,7 @@ CLASSES = MALFORMED + len(CAUSES)
 
 LIMIT_TIME = 1 << 33  #: seconds (year 2242); in nanoseconds it still fits int64
 LIMIT_TEXT = 1024  #: bytes of an id
+SLACK = 32  #: bytes that must follow the last line of a text: kernels read whole words, and an address ahead
 
 # Why the kernel stopped.
 DONE, FULL, CANDIDATE = 0, 1, 2

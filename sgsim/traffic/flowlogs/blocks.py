@@ -7,16 +7,17 @@ from dataclasses import dataclass, field
 
 from sgsim.kernels import flowlog_codes as codes
 
-__all__ = ["BLOCK", "Block", "line_blocks"]
+__all__ = ["BLOCK", "SLACK", "Block", "line_blocks"]
 
 BLOCK = 4 << 20  #: bytes of text that are parsed in one go
+SLACK = bytes(codes.SLACK)
 _LIMIT_LINE = 1 << 20
 _BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """`text[:stop]` are whole lines; `unread` counts lines that are in no block, by class."""
+    """`text[:stop]` are whole lines, at least SLACK follows; `unread` counts lines that are in no block, by class."""
 
     text: bytes
     stop: int
@@ -43,9 +44,9 @@ def line_blocks(chunks: Iterator[bytes], notes: list[str]) -> Iterator[Block]:
         size += len(chunk)
         if size < BLOCK:
             continue
-        text = b"".join(parts)
+        text = b"".join((*parts, SLACK))
         stop = text.rfind(b"\n") + 1
-        rest = text[stop:]
+        rest = text[stop : -len(SLACK)]
         if len(rest) > _LIMIT_LINE:
             rest, skipping, too_long = b"", True, too_long + 1
         if stop:
@@ -63,4 +64,4 @@ def line_blocks(chunks: Iterator[bytes], notes: list[str]) -> Iterator[Block]:
             text += b"\n"
             stop = len(text)
     if stop or unread:
-        yield Block(text, stop, unread)
+        yield Block(text + SLACK, stop, unread)

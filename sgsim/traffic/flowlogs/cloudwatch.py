@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from sgsim.kernels import flowlog_codes as codes
-from sgsim.traffic.flowlogs.blocks import BLOCK, Block
+from sgsim.traffic.flowlogs.blocks import BLOCK, SLACK, Block
 
 __all__ = ["event_blocks", "is_json"]
 
@@ -52,7 +52,7 @@ def event_blocks(chunks: Iterator[bytes], notes: list[str]) -> Iterator[Block]:
 
 def _block(lines: list[str], unread: dict[int, int]) -> Block:
     text = "".join(f"{line}\n" for line in lines).encode("utf-8", "replace")
-    return Block(text, len(text), unread)
+    return Block(text + SLACK, len(text), unread)
 
 
 _BROKEN = object()
