@@ -60,6 +60,7 @@ WIDE = tuple(parse_cidr(text) for text in ("0.0.0.0/0", "::/0"))
 HALVES = tuple(parse_cidr(text) for text in ("0.0.0.0/1", "128.0.0.0/1", "::/1", "8000::/1"))
 PORTS = (22, 53, 80, 123, 443, 5432, 8080, 40000)
 OTHER_PROTOCOLS = (47, 50, 51, 132)
+REGIONS = ("eu-west-1", "us-east-1")
 INTERFACE_TYPES = ("natGateway", "network_load_balancer", "vpc_endpoint", "lambda", "efa", "load_balancer")
 INSTANCE_TYPES = (None, "m5.large", "m8i.large", "c8i-flex.xlarge", "p6e-gb200.36xlarge")
 
@@ -81,7 +82,12 @@ def random_environment(seed: int) -> Environment:
         group_id: random_group(rng, group_id, group_ids, hosts, seed) for group_id in group_ids if rng.random() < 0.93
     }
     peerings_described, gateways_described = rng.random() < 0.7, rng.random() < 0.5
-    closed = [(ACCOUNTS[0], None)] + ([(ACCOUNTS[1], None)] if rng.random() < 0.5 else [])
+    closed = [(account, None) for account in ACCOUNTS[: rng.choice((1, 2))]]
+    if rng.random() < 0.3:  # several Regions, told of some groups only
+        closed = [(rng.choice((account, None)), rng.choice((*REGIONS, None))) for account, _ in closed]
+        groups = {
+            name: msgspec.structs.replace(group, region=rng.choice((*REGIONS, None))) for name, group in groups.items()
+        }
     return Environment(
         groups=groups,
         interfaces={interface.interface_id: interface for interface in interfaces},
@@ -212,9 +218,10 @@ def random_timeouts(rng: Random) -> ConnectionTrackingTimeouts:
 def random_prefix_lists(rng: Random) -> list[PrefixList]:
     """Lists with entries (overlapping ones, a /0), an empty one, and two whose entries the input lacks."""
     entries = ("10.0.0.0/16", "10.0.0.0/24", "203.0.113.0/24", "203.0.113.5/32", "0.0.0.0/0", "192.168.0.0/16")
+    entries6 = ("2001:db8::/32", "2001:db8:a::/64", "::/0", "2600::/16", "2001:db8:ffff::1/128")
     return [
         PrefixList("pl-4", tuple(map(parse_cidr, rng.sample(entries, rng.randint(1, 4)))), family=4),
-        PrefixList("pl-6", tuple(map(parse_cidr, ("2001:db8::/32", "2001:db8:a::/64"))), family=6),
+        PrefixList("pl-6", tuple(map(parse_cidr, rng.sample(entries6, rng.randint(1, 3)))), family=6),
         PrefixList("pl-empty", (), family=4),
         PrefixList("pl-hidden", None, family=rng.choice((4, 6, None))),
     ]

@@ -120,6 +120,8 @@ def random_conversation(rng: Random, environment: Environment) -> Conversation:
     protocol = rng.choice((TCP, TCP, TCP, TCP, UDP, UDP, UDP, ICMP, ICMP, rng.choice(OTHER_PROTOCOLS)))
     if protocol == ICMP and near[0].family == 6:
         protocol = ICMPV6
+    if protocol in (ICMP, ICMPV6) and rng.random() < 0.05:  # the other family's
+        protocol = ICMP + ICMPV6 - protocol
     first = Packet(near[0].family, near[0].value, far[0].value, protocol, ip_id=rng.randint(0, 3))
     if protocol in (TCP, UDP):
         dstport = rng.choice(PORTS) if rng.random() < 0.8 else random_port(rng)
@@ -293,6 +295,8 @@ def icmp_query(rng: Random, packet: Packet, forward: bool) -> Packet:
     code = 0
     if rng.random() < 0.08:
         icmp_type, code = rng.choice(((3, 4), (3, 1), (11, 0)) if packet.protocol == ICMP else ((2, 0), (1, 4)))
+    if rng.random() < 0.04:  # cut off before the code, or before the type
+        return replace(packet, icmp_type=rng.choice((icmp_type, None)))
     identifier = packet.ip_id if icmp_type in (request, reply) else None
     return replace(packet, icmp_type=icmp_type, icmp_code=code, icmp_id=identifier)
 
