@@ -9,6 +9,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sgsim.analysis.explain import explain
+    from sgsim.analysis.explanation import Explanation
+    from sgsim.analysis.notation import parse_flow
+    from sgsim.engine import (
+        Engine,
+        Replay,
+        ReplayOptions,
+        ReplaySummary,
+        Snapshot,
+        evaluate,
+        replay,
+    )
     from sgsim.errors import (
         EnvironmentInputError,
         InputError,
@@ -19,15 +31,19 @@ if TYPE_CHECKING:
         TrafficInputError,
     )
     from sgsim.flows import FlowBlock, FlowTable
+    from sgsim.importers import read_environment
     from sgsim.model import Direction, Environment, NetworkInterface, SecurityGroup, SecurityGroupRule, Semantics
+    from sgsim.traffic import PacketCounts, PacketScan, scan_packets
     from sgsim.verdicts import Reason, RuleVerdicts, Verdict, Verdicts
 
     __version__: str
 
 __all__ = [
     "Direction",
+    "Engine",
     "Environment",
     "EnvironmentInputError",
+    "Explanation",
     "FlowBlock",
     "FlowTable",
     "InputError",
@@ -35,22 +51,40 @@ __all__ = [
     "NetworkInterface",
     "NotationError",
     "OutputError",
+    "PacketCounts",
+    "PacketScan",
     "Reason",
+    "Replay",
+    "ReplayOptions",
+    "ReplaySummary",
     "RuleVerdicts",
     "SecurityGroup",
     "SecurityGroupRule",
     "Semantics",
     "SgsimError",
+    "Snapshot",
     "TrafficInputError",
     "Verdict",
     "Verdicts",
+    "evaluate",
+    "explain",
+    "parse_flow",
+    "read_environment",
+    "replay",
+    "scan_packets",
 ]
 
 _HOMES = {
+    "sgsim.analysis.explain": "explain",
+    "sgsim.analysis.explanation": "Explanation",
+    "sgsim.analysis.notation": "parse_flow",
+    "sgsim.engine": "Engine Replay ReplayOptions ReplaySummary Snapshot evaluate replay",
     "sgsim.errors": """EnvironmentInputError InputError ModelError NotationError OutputError SgsimError
         TrafficInputError""",
     "sgsim.flows": "FlowBlock FlowTable",
+    "sgsim.importers": "read_environment",
     "sgsim.model": "Direction Environment NetworkInterface SecurityGroup SecurityGroupRule Semantics",
+    "sgsim.traffic": "PacketCounts PacketScan scan_packets",
     "sgsim.verdicts": "Reason RuleVerdicts Verdict Verdicts",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}

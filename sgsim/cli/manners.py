@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Any, TypeVar
 
 import click
@@ -27,6 +28,10 @@ class Manners:
         if self.color != "auto":
             return self.color == "always"
         return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and stream.isatty()
+
+    def colored_output(self, output: Path | None) -> bool:
+        """Whether to colour a text report: a file only if that was asked for."""
+        return self.color == "always" if output is not None else self.colored(sys.stdout)
 
 
 def manners_options(command: Command) -> Command:

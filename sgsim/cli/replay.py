@@ -180,8 +180,7 @@ class Run:
         if self.request.format == "json":
             output.write(replay_json(report))
         else:
-            to_terminal = self.request.output is None and self.manners.colored(sys.stdout)
-            style = Style(to_terminal or self.manners.color == "always")
+            style = Style(self.manners.colored_output(self.request.output))
             output.write(replay_text(report, style).encode("utf-8", "backslashreplace"))
 
     def write_records(
@@ -201,6 +200,7 @@ class Run:
             note(message)
 
     def report(self, snapshot: Snapshot, scan: PacketScan, replayed: Replay, tally: Tally) -> ReplayReport:
+        from sgsim.cli.nearest import NearestRules
         from sgsim.report.labels import Labels
         from sgsim.report.replay import ReplayReport
         from sgsim.report.tally import rule_hits
@@ -216,6 +216,7 @@ class Run:
             summary=summary,
             options=self.request.described(),
             vantage=self.request.vantage,
+            nearest=NearestRules(snapshot.environment, snapshot.semantics, labels),
         )
 
     def judge_strictly(self, scan: PacketScan, tally: Tally) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from sgsim.flows import AMBIGUOUS, INGRESS, NO_INTERFACE
@@ -15,7 +15,7 @@ from sgsim.verdicts import Reason, Verdict
 __all__ = ["replay_text"]
 
 ACCEPT, REJECT, UNKNOWN = Verdict.ACCEPT, Verdict.REJECT, Verdict.UNKNOWN
-MOST_SITUATIONS, MOST_LINES, MOST_RULES = 30, 12, 40
+MOST_FILES, MOST_SITUATIONS, MOST_LINES, MOST_RULES = 12, 30, 12, 40
 
 _REASONS = {
     Reason.RULE: "a rule matches",
@@ -44,9 +44,7 @@ def replay_text(report: ReplayReport, style: Style) -> str:
 
 def _traffic(report: ReplayReport, style: Style) -> Iterator[str]:
     yield style.heading("Traffic")
-    for file in report.files:
-        yield f"  {clean(file.source)}: {counted(file.total, 'packet')}, {_use(file)}"
-        yield from (f"    {clean(note)}" for note in file.notes)
+    yield from _files(report.files)
     summary = report.summary
     if summary.neighbour_discovery:
         yield f"  {counted(summary.neighbour_discovery, 'packet')} of neighbour discovery: counted, not judged"
@@ -54,6 +52,21 @@ def _traffic(report: ReplayReport, style: Style) -> Iterator[str]:
         yield f"  {counted(summary.backwards, 'packet')} earlier than the one before: judged in the order of the file"
     if report.tally.start is not None and report.tally.end is not None:
         yield f"  {span(report.tally.start, report.tally.end)}"
+
+
+def _files(files: Sequence[FileCounts]) -> Iterator[str]:
+    """Each file; of many files only those of which something was not used."""
+    shown = list(files)
+    if len(files) > MOST_FILES:
+        shown = [file for file in files if file.decoded != file.total or file.notes][:MOST_FILES]
+    for file in shown:
+        yield f"  {clean(file.source)}: {counted(file.total, 'packet')}, {_use(file)}"
+        yield from (f"    {clean(note)}" for note in file.notes)
+    if len(files) > len(shown):
+        packets = sum(file.total for file in files) - sum(file.total for file in shown)
+        decoded = sum(file.decoded for file in files) - sum(file.decoded for file in shown)
+        rest = "all decoded" if packets == decoded else f"{number(decoded)} decoded"
+        yield f"  {counted(len(files) - len(shown), 'more file')}: {counted(packets, 'packet')}, {rest}"
 
 
 def _use(file: FileCounts) -> str:
