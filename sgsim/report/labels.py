@@ -46,7 +46,7 @@ class Labels:
         return frozenset(interface.group_ids if interface else ())
 
     def interface(self, index: int) -> str:
-        """`eni-… (i-…)`, or words for no interface and for several."""
+        """`eni-… (10.20.0.10, i-…)`, or words for no interface and for several."""
         if index == NO_INTERFACE:
             return "no known interface"
         if index == AMBIGUOUS:
@@ -54,13 +54,14 @@ class Labels:
         return self.interface_named(self.interface_ids[index])
 
     def interface_named(self, interface_id: str) -> str:
-        """`eni-… (i-…)`: the instance, else the description, else the kind of interface."""
+        """`eni-… (10.20.0.10, i-…)`: primary address, and the instance, else the description, else the kind."""
         interface = self.environment.interfaces.get(interface_id)
         if interface is None:
             return clean(interface_id)
         kind = "" if interface.interface_type == "interface" else interface.interface_type
         about = interface.instance_id or interface.description or kind
-        return clean(f"{interface_id} ({about})" if about else interface_id)
+        known = [*map(str, interface.addresses[:1]), *([about] if about else [])]
+        return clean(f"{interface_id} ({', '.join(known)})" if known else interface_id)
 
     @cached_property
     def _names(self) -> Counter[str]:

@@ -31,10 +31,15 @@ def _at_root(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def printed(command: str) -> str:
+    """What the command prints; what stands behind a `|` is left to a shell."""
+    ours, _, rest = command.partition(" | ")
     output = io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True)
     with contextlib.redirect_stdout(output):
-        assert run(shlex.split(command)[1:]) == 0
-    return output.buffer.getvalue().decode()  # type: ignore[attr-defined]
+        assert run(shlex.split(ours)[1:]) == 0
+    text = output.buffer.getvalue()  # type: ignore[attr-defined]
+    if rest:
+        text = subprocess.run(["sh", "-c", rest], input=text, capture_output=True, check=True, timeout=60).stdout
+    return text.decode()
 
 
 @pytest.mark.parametrize("command", COMMANDS)

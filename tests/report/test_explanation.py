@@ -21,7 +21,8 @@ GROUP = GroupExplanation("sg-0web", "web", described=True, classic=False, rules=
 
 
 def end(**given: object) -> EndExplanation:
-    plain = {"direction": "ingress", "address": "10.0.1.5", "found_by": "address", "interface_id": "eni-0web"}
+    known = {"interface_id": "eni-0web", "instance_id": "i-0web"}
+    plain = {"direction": "ingress", "address": "10.0.1.5", "found_by": "address", **known}
     return EndExplanation(**{**plain, **given})  # type: ignore[arg-type]
 
 
