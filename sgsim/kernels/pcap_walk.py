@@ -85,24 +85,23 @@ def walk_pcap(buffer: Any, end: int, index: Any, room: int, layout: Any, state: 
 
 
 @helper
-def _nanoseconds(high: int, low: int, units: int, scale: int, offset: int) -> int:
+def _nanoseconds(high: int, low: int, units: int, scale: int, offset: int) -> Any:
     """A 64-bit time stamp in nanoseconds since the epoch, -1 where it lies outside 1970 … 2262."""
-    if high >= 2**31:
-        return -1
-    stamp = (high << 32) | low
+    stamp = (np.uint64(high) << np.uint64(32)) | np.uint64(low)
     if units == c.MULTIPLY:
-        if stamp > _MAX // scale:
+        if stamp > np.uint64(_MAX // scale):
             return -1
-        time = stamp * scale
+        time = np.int64(stamp) * scale
     elif units == c.DIVIDE:
-        time = stamp // scale
-    else:  # 2^-scale seconds; the fraction keeps 30 bits, enough for a nanosecond
-        seconds = stamp >> scale
-        if seconds > _MAX // _BILLION - 1:
+        time = np.int64(stamp // np.uint64(scale))
+    else:  # 2^-scale seconds; the fraction keeps 34 bits, the most that nanoseconds leave room for
+        seconds = np.int64(stamp >> np.uint64(scale))
+        if seconds > _MAX // _BILLION - 1 or seconds < 0:
             return -1
-        rest = stamp - (seconds << scale)
-        dropped = max(scale - 30, 0)
-        time = seconds * _BILLION + (((rest >> dropped) * _BILLION) >> (scale - dropped))
+        rest = stamp - (np.uint64(seconds) << np.uint64(scale))
+        dropped = np.uint64(max(scale - 34, 0))
+        fraction = (rest >> dropped) * np.uint64(_BILLION) >> (np.uint64(scale) - dropped)
+        time = seconds * _BILLION + np.int64(fraction)
     if (offset > 0 and time > _MAX - offset) or time + offset < 0:
         return -1
     return time + offset

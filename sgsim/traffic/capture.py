@@ -126,14 +126,18 @@ class Capture:
             counts.add(count, cause)
         counts.notes += reader.notes
         state = reader.state
-        if state[c.BACKWARDS]:
-            counts.notes.append(
-                f"time runs backwards at {state[c.BACKWARDS]} packets, first at record {state[c.FIRST_BACKWARDS]}"
-            )
-        if state[c.UNTIMED]:
-            counts.notes.append(f"{state[c.UNTIMED]} packets have no time and are given that of the one before")
-        if state[c.OVERLONG]:
-            counts.notes.append(f"{state[c.OVERLONG]} packets are longer than the snap length")
+        if backwards := int(state[c.BACKWARDS]):
+            first = int(state[c.FIRST_BACKWARDS])
+            counts.notes.append(f"time runs backwards at {_packets(backwards)}, first at record {first}")
+        if untimed := int(state[c.UNTIMED]):
+            verb = "has no time and is" if untimed == 1 else "have no time and are"
+            counts.notes.append(f"{_packets(untimed)} {verb} given that of the one before")
+        if overlong := int(state[c.OVERLONG]):
+            counts.notes.append(f"{_packets(overlong)} {'is' if overlong == 1 else 'are'} longer than the snap length")
+
+
+def _packets(n: int) -> str:
+    return "1 packet" if n == 1 else f"{n} packets"
 
 
 def _reader(stream: Any, buffer_bytes: int) -> RecordReader:

@@ -97,3 +97,11 @@ def obsolete(data: bytes, stamp: int = 0, *, at: int = 0, order: str = "<") -> b
     """A pcapng packet block, superseded by the enhanced one."""
     head = struct.pack(order + "HHIIII", at, 0, stamp >> 32, stamp & 0xFFFFFFFF, len(data), len(data))
     return block(2, head + data, order)
+
+
+def udp_frame(*, sport: int = 1000, dport: int = 53, payload: bytes = b"", ttl: int = 64) -> bytes:
+    """An Ethernet frame with an IPv4 UDP datagram from 10.0.0.1 to 10.0.0.2."""
+    udp = struct.pack("!HHHH", sport, dport, (8 + len(payload)) & 0xFFFF, 0) + payload
+    length = (20 + len(udp)) & 0xFFFF
+    header = struct.pack("!BBHHHBBHII", 0x45, 0, length, 7, 0, ttl, 17, 0, 0x0A000001, 0x0A000002)
+    return bytes.fromhex("0a0000000002 0a0000000001 0800") + header + udp
