@@ -47,6 +47,8 @@ from sgsim.kernels.tracking_layout import (
 
 __all__ = ["FlowStore"]
 
+_BLOCK = 1 << 12  #: micro-flows whose keys are made together, in memory that stays in the cache
+
 #: No open record for any action, hit not counted; interface, side and flow are filled in.
 _NEW_END = np.array([-1, -1, -1, 0, NO_INTERFACE, 0, NO_PARTNER_YET, -1], np.int32)
 
@@ -68,6 +70,7 @@ class FlowStore:
         self.flow_count = 0  #: how many flow ids were given out
         self.shows_public_addresses = False  #: whether any micro-flow so far shows a known public address
         self.shows_neighbour_discovery = False  #: whether any is neighbour discovery
+        self._wanted = np.empty((2 * _BLOCK, KEY_WORDS), np.uint64)
         self._more_flows: dict[tuple[int, int], int] = {}
         interfaces = [snapshot.environment.interfaces[i] for i in snapshot.tables.interface_ids]
         self._carries_groups = np.array([bool(interface.group_ids) for interface in interfaces], np.bool_)
@@ -168,16 +171,21 @@ class FlowStore:
         """
         from sgsim.kernels.tracking_admission import end_keys
 
-        wanted, place = np.empty((2 * len(keys), KEY_WORDS), np.uint64), np.empty(2 * len(keys), np.int64)
-        count = end_keys(keys, fields.kind, found.egress, found.ingress, wanted, place)
-        wanted, place = wanted[:count], (place[:count] >> 1) * HOT_WORDS + (place[:count] & 1)
-        before = self.end_keys.count
-        hot.reshape(-1)[place + HOT_END] = self.end_keys.intern(wanted)
-        self.ends = grown(self.ends, self.end_keys.count)
-        new, made = self.ends[before : self.end_keys.count], self.end_keys.keys[before : self.end_keys.count]
-        new[:] = _NEW_END
-        new[:, END_INTERFACE], new[:, END_SIDE] = made[:, 6].astype(np.uint32).view(np.int32), made[:, 7]
-        return place, wanted[:, 6].astype(np.uint32).view(np.int32)
+        places, interfaces = [], []
+        for start in range(0, len(keys), _BLOCK):
+            part = slice(start, start + _BLOCK)
+            wanted, place = self._wanted, np.empty(2 * _BLOCK, np.int64)
+            count = end_keys(keys[part], fields.kind[part], found.egress[part], found.ingress[part], wanted, place)
+            place = (place[:count] >> 1) * HOT_WORDS + (place[:count] & 1) + start * HOT_WORDS
+            before = self.end_keys.count
+            hot.reshape(-1)[place + HOT_END] = self.end_keys.intern(wanted[:count])
+            self.ends = grown(self.ends, self.end_keys.count)
+            new, made = self.ends[before : self.end_keys.count], self.end_keys.keys[before : self.end_keys.count]
+            new[:] = _NEW_END
+            new[:, END_INTERFACE], new[:, END_SIDE] = made[:, 6].astype(np.uint32).view(np.int32), made[:, 7]
+            places.append(place)
+            interfaces.append(wanted[:count, 6].astype(np.uint32).view(np.int32))
+        return np.concatenate(places), np.concatenate(interfaces)
 
     def _number(self, hot: npt.NDArray[np.int32]) -> None:
         """Give flow ids."""
@@ -231,7 +239,18 @@ class FlowStore:
         """Give each end of a flow that can have a connection the row of it."""
         from sgsim.kernels.tracking_admission import connection_keys
 
-        wanted, place = np.empty((2 * len(keys), KEY_WORDS), np.uint64), np.empty(2 * len(keys), np.int64)
-        interface = np.empty(2 * len(keys), np.int32)
-        count = connection_keys(keys, hot, self.ends, self.rules.codes, self._carries_groups, wanted, place, interface)
-        hot.reshape(-1)[place[:count]] = self.connection_rows(wanted[:count], interface[:count])
+        place, interface = np.empty(2 * _BLOCK, np.int64), np.empty(2 * _BLOCK, np.int32)
+        for start in range(0, len(keys), _BLOCK):
+            part = slice(start, start + _BLOCK)
+            count = connection_keys(
+                keys[part],
+                hot[part],
+                self.ends,
+                self.rules.codes,
+                self._carries_groups,
+                self._wanted,
+                place,
+                interface,
+            )
+            rows = self.connection_rows(self._wanted[:count], interface[:count])
+            hot[part].reshape(-1)[place[:count]] = rows

@@ -11,7 +11,8 @@ from sgsim.kernels.tracking_layout import KEY_WORDS, PacketColumns
 
 __all__ = ["Interner", "grown"]
 
-_LEAST = 1024
+_ROWS = 1 << 18  #: of keys at first: memory that is not touched costs nothing, growing costs a copy
+_SLOTS = 1 << 12
 
 
 class Interner:
@@ -19,8 +20,8 @@ class Interner:
 
     def __init__(self) -> None:
         self.count = 0
-        self.keys: npt.NDArray[np.uint64] = np.empty((_LEAST, KEY_WORDS), np.uint64)
-        self._slots: npt.NDArray[np.uint64] = np.zeros(2 * _LEAST, np.uint64)
+        self.keys: npt.NDArray[np.uint64] = np.empty((_ROWS, KEY_WORDS), np.uint64)
+        self._slots: npt.NDArray[np.uint64] = np.zeros(_SLOTS, np.uint64)
 
     def intern(self, wanted: npt.NDArray[np.uint64]) -> npt.NDArray[np.int32]:
         """The row of each key, new rows for new keys."""
@@ -49,8 +50,8 @@ class Interner:
         moved = np.where(rows, np.cumsum(rows) - 1, -1).astype(np.int32)
         kept = self.keys[: self.count][rows]
         self.count = 0
-        self.keys = np.empty((_LEAST, KEY_WORDS), np.uint64)
-        self._slots = np.zeros(2 * _LEAST, np.uint64)
+        self.keys = np.empty((_ROWS, KEY_WORDS), np.uint64)
+        self._slots = np.zeros(_SLOTS, np.uint64)
         self.intern(kept)
         return moved
 
@@ -62,14 +63,14 @@ class Interner:
         self.keys = grown(self.keys, needed)
         if 2 * needed > len(self._slots):
             self._slots = np.zeros(1 << (2 * needed - 1).bit_length(), np.uint64)
-            kept = self.keys[: self.count].copy()
-            intern_keys(kept, self._slots, self.keys, 0, np.empty(self.count, np.int32))
+            # Every key goes back to its own row, so that reading and writing the same array is safe.
+            intern_keys(self.keys[: self.count], self._slots, self.keys, 0, np.empty(self.count, np.int32))
 
 
 def grown(array: npt.NDArray[Any], rows: int) -> npt.NDArray[Any]:
     """The array itself if it has so many rows, else a larger copy (at least doubled)."""
     if len(array) >= rows:
         return array
-    larger = np.empty((max(rows, 2 * len(array)), *array.shape[1:]), array.dtype)
+    larger = np.empty((max(rows, 2 * len(array), _ROWS), *array.shape[1:]), array.dtype)
     larger[: len(array)] = array
     return larger

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sgsim.kernels._jit import helper, kernel
+from sgsim.kernels._prefetch import prefetch
 from sgsim.kernels.tracking_layout import (
     CODE_SHIFT,
     CODE_UNTRACKED_SHIFT,
@@ -40,10 +41,12 @@ from sgsim.kernels.tracking_layout import (
     PROTOCOL_SHIFT,
     REASON_SHIFT,
     VNI_SHIFT,
+    Addresses,
     FlowFields,
     Number,
 )
 
+_BLOCK = 256
 _U = np.uint64
 _PORT, _PORTS, _BYTE, _NINE_BITS = _U(0xFFFF), _U(0xFFFFFFFF), _U(0xFF), _U(0x1FF)
 _ID_BITS, _VNI_BITS, _RECORD_BITS = _U(0x1FFFF), _U(0x1FFFFFF), _U((1 << ID_SHIFT) - 1)
@@ -245,3 +248,53 @@ def quoted_connection_keys(
             possible[i] = True
             _connection_key(keys, i, kind, 1 - side, interface[i], wanted, i)
     return possible
+
+
+@helper
+def _address_hash(hi: Number, lo: Number, v6: Number) -> Number:
+    h = (lo ^ (v6 << _U(63))) * _U(0x9E3779B97F4A7C15) + hi * _U(0xC2B2AE3D27D4EB4F)
+    h ^= h >> _U(32)
+    h *= _U(0xD6E8FEB86659FD93)
+    return h ^ (h >> _U(29))
+
+
+@kernel
+def index_addresses(addresses: Addresses, slots: npt.NDArray[np.int32]) -> None:
+    """Fill a hash table (`len(slots)` a power of two, at least twice the addresses) with rows plus one; 0 is free."""
+    mask = _U(slots.shape[0] - 1)
+    for i in range(addresses.lo.shape[0]):
+        v6 = _U(addresses.family[i] == 6)
+        place = _address_hash(addresses.hi[i], addresses.lo[i], v6) & mask
+        while slots[np.int64(place)] != 0:
+            place = (place + _U(1)) & mask
+        slots[np.int64(place)] = i + 1
+
+
+@kernel
+def find_addresses(
+    wanted: Addresses, known: Addresses, slots: npt.NDArray[np.int32], rows: npt.NDArray[np.int32]
+) -> None:
+    """The row of each wanted address among the known ones (all different), -1 for none, into `rows`."""
+    mask = _U(slots.shape[0] - 1)
+    n = wanted.lo.shape[0]
+    places = np.empty(_BLOCK, np.int64)
+    for at in range(0, n, _BLOCK):
+        m = min(_BLOCK, n - at)
+        for j in range(m):
+            v6 = _U(wanted.family[at + j] == 6)
+            places[j] = np.int64(_address_hash(wanted.hi[at + j], wanted.lo[at + j], v6) & mask)
+            prefetch(slots, places[j])
+        for j in range(m):
+            row = slots[places[j]]
+            if row > 0:
+                prefetch(known.lo, row - 1)
+        for j in range(m):
+            i, place = at + j, places[j]
+            rows[i] = -1
+            while slots[place] != 0:
+                row = slots[place] - 1
+                same = known.lo[row] == wanted.lo[i] and known.hi[row] == wanted.hi[i]
+                if same and known.family[row] == wanted.family[i]:
+                    rows[i] = row
+                    break
+                place = (place + 1) & np.int64(mask)

@@ -34,6 +34,7 @@ HOT_END = 5  # 5, 6: row of the flow end that records are kept by
 HOT_FLOW_ID = 7
 HOT_OBSERVED = 8  # 1 where the packets were captured at the one end that is judged
 HOT_PUBLIC = 9  # 9, 10: interface whose public address is the source, the destination; -1 for none
+HOT_RECORD = 11  # 11, 12: where the last record at that end was; may be outdated, see `RecordTable`
 
 # KIND_LATER: a fragment without ports; KIND_STATELESS: ICMP that is no query; KIND_UNSEEN: neighbour discovery.
 KIND_TCP, KIND_UDP, KIND_REQUEST, KIND_REPLY, KIND_OTHER, KIND_STATELESS, KIND_LATER, KIND_UNSEEN = range(8)
@@ -110,6 +111,14 @@ class Packets(NamedTuple):
     length: npt.NDArray[Any]
     tcp_flags: npt.NDArray[Any]
     fragment: npt.NDArray[Any]
+
+
+class Addresses(NamedTuple):
+    """Addresses as columns: family (uint8) and two 64-bit halves."""
+
+    family: npt.NDArray[Any]
+    hi: npt.NDArray[Any]
+    lo: npt.NDArray[Any]
 
 
 class FlowFields(NamedTuple):
