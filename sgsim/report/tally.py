@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from sgsim.flows import INGRESS
 from sgsim.model import ICMP, ICMPV6, TCP, UDP
+from sgsim.report.columns import blocks
 from sgsim.verdicts import MatchSets, Reason, Verdict, Verdicts
 
 __all__ = ["MANY", "Count", "Group", "GroupKey", "RuleHits", "Sample", "Tally", "rule_hits"]
@@ -74,7 +75,10 @@ class Sample(NamedTuple):
 
 @dataclass(slots=True)
 class Group:
-    """Records that differ only in the other end and in time; `peers` counts records by (family, address)."""
+    """Records that differ only in the other end and in time; `peers` counts records by (family, address).
+
+    Of a flood of addresses only the most frequent are counted, and `more_peers` is set.
+    """
 
     key: GroupKey
     sample: Sample
@@ -116,13 +120,12 @@ class Tally:
 
     def add(self, verdicts: Verdicts) -> None:
         """Count one batch."""
-        if not len(verdicts):
-            return
-        self.add_totals(verdicts)
-        self._add_groups(verdicts)
-        first, last = int(verdicts.start.min()), int(verdicts.end.max())
-        self.start = first if self.start is None else min(self.start, first)
-        self.end = last if self.end is None else max(self.end, last)
+        for block in blocks(verdicts):
+            self.add_totals(block)
+            self._add_groups(block)
+            first, last = int(block.start.min()), int(block.end.max())
+            self.start = first if self.start is None else min(self.start, first)
+            self.end = last if self.end is None else max(self.end, last)
 
     def add_totals(self, verdicts: Verdicts) -> None:
         """Count only verdicts and reasons of a batch."""
@@ -140,11 +143,12 @@ class Tally:
         rows = np.flatnonzero(verdicts.action != Verdict.ACCEPT)
         if not len(rows):
             return
-        table = _group_table(verdicts, rows, collapse=len(self.groups) >= MAX_GROUPS)
         keys = list(GroupKey._fields)
-        merged = table.group_by(keys).aggregate(
-            [("row", "min"), ("row", "count"), ("packets", "sum"), ("bytes", "sum"), ("start", "min"), ("end", "max")]
-        )
+        table = _group_table(verdicts, rows, collapse=len(self.groups) >= MAX_GROUPS)
+        merged = _merged(table, keys)
+        if len(merged) > MAX_GROUPS:
+            table = _group_table(verdicts, rows, collapse=True)
+            merged = _merged(table, keys)
         for line in merged.to_pylist():
             key = GroupKey(*(line[name] for name in keys))
             group = self.groups.get(key)
@@ -158,11 +162,14 @@ class Tally:
         self._add_peers(table, keys)
 
     def _add_peers(self, table: Any, keys: list[str]) -> None:
-        peers = table.group_by([*keys, "peer_hi", "peer_lo"]).aggregate([("row", "count")])
-        if len(peers) > MAX_GROUPS * 4:  # a flood of addresses: the ones met most often tell enough
-            peers = peers.sort_by([("row_count", "descending")]).slice(0, MAX_GROUPS * 4)
-            for group in self.groups.values():
-                group.more_peers = True
+        grouped = table.group_by([*keys, "peer_hi", "peer_lo"], use_threads=False)
+        peers = grouped.aggregate([("row", "count"), ("row", "min")])
+        if len(peers) > MAX_GROUPS:  # a flood of addresses: those met most often tell enough
+            peers = peers.sort_by([("row_count", "descending"), ("row_min", "ascending")])
+            forgotten = peers.slice(MAX_GROUPS).group_by(keys, use_threads=False).aggregate([])
+            for line in forgotten.to_pylist():
+                self.groups[GroupKey(**line)].more_peers = True
+            peers = peers.slice(0, MAX_GROUPS)
         columns = [peers[name].to_pylist() for name in (*keys, "peer_hi", "peer_lo", "row_count")]
         for *key, hi, lo, records in zip(*columns):
             group = self.groups[GroupKey(*key)]
@@ -188,6 +195,12 @@ def rule_hits(per_set: npt.NDArray[np.int64], sets: MatchSets, rules: int) -> Ru
     np.add.at(hits, sets.members, np.repeat(per_set, sizes))
     np.add.at(sole, sets.members, np.repeat(np.where(sizes == 1, per_set, 0), sizes))
     return RuleHits(hits, sole)
+
+
+def _merged(table: Any, keys: list[str]) -> Any:
+    """One row per group, in order of appearance: how many, sums, first row, first and last time."""
+    sums = [("row", "min"), ("row", "count"), ("packets", "sum"), ("bytes", "sum"), ("start", "min"), ("end", "max")]
+    return table.group_by(keys, use_threads=False).aggregate(sums)
 
 
 def _group_table(verdicts: Verdicts, rows: npt.NDArray[np.int64], *, collapse: bool) -> Any:
