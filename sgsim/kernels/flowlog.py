@@ -15,13 +15,12 @@ import numpy.typing as npt
 
 from sgsim.kernels import flowlog_codes as codes
 from sgsim.kernels._jit import helper, kernel
+from sgsim.kernels.flowlog_rules import is_told_of_silence, number_problem, record_class
 from sgsim.kernels.flowlog_tokens import (
     COLON,
     DASH,
     DOT,
-    LARGE,
     NEWLINE,
-    NOT_ONE,
     RETURN,
     SPACE,
     TAB,
@@ -133,29 +132,6 @@ def _is_candidate(text: Any, p: int, refused: int) -> bool:
 
 
 @uncounted
-@helper
-def _judge(
-    families: Any, row: int, source_port: Any, destination_port: Any, protocol: Any, start: Any, finish: Any
-) -> int:
-    """The class of a line whose fields are all well-formed (or `-`): OK, INCOMPLETE or a cause."""
-    source, destination = families[0, row], families[1, row]
-    packet_source, packet_destination = families[2, row], families[3, row]
-    if (source == 0 and packet_source == 0) or (destination == 0 and packet_destination == 0):
-        return codes.INCOMPLETE
-    if protocol < 0 or start < 0 or finish < 0:
-        return codes.INCOMPLETE
-    if (source_port < 0 or destination_port < 0) and (protocol == 6 or protocol == 17):
-        return codes.INCOMPLETE
-    best_source = packet_source if packet_source != 0 else source
-    best_destination = packet_destination if packet_destination != 0 else destination
-    if best_source != best_destination or (source != destination and source != 0 and destination != 0):
-        return codes.FAMILIES
-    if finish < start:
-        return codes.END_FIRST
-    return codes.OK
-
-
-@uncounted
 @kernel(noalias=True)
 def parse_lines(
     text: Any, p: int, stop: int, line: int, row: int, silence: int, refused: int,
@@ -224,38 +200,22 @@ def parse_lines(
                     addresses[2 * index + 1, row] = low
             elif role <= codes.TCP_FLAGS or role == codes.VERSION:
                 value, p = read_number(text, p)
-                if value == NOT_ONE:
-                    problem = codes.NOT_A_NUMBER
-                elif value == LARGE:
-                    problem = codes.TOO_LARGE
-                elif role <= codes.DSTPORT:
-                    if value > 65535:
-                        problem = codes.PORT
-                    elif role == codes.SRCPORT:
+                problem = number_problem(role, value)
+                if problem == 0:
+                    if role == codes.SRCPORT:
                         source_port = value
-                    else:
+                    elif role == codes.DSTPORT:
                         destination_port = value
-                elif role == codes.PROTOCOL:
-                    protocol = value
-                    if value > 255:
-                        problem = codes.PROTOCOL_RANGE
-                elif role <= codes.BYTES:
-                    numbers[role - codes.PACKETS, row] = value
-                elif role == codes.START:
-                    start = value
-                    if value >= codes.LIMIT_TIME:
-                        problem = codes.TIME_RANGE
-                elif role == codes.END:
-                    finish = value
-                    if value >= codes.LIMIT_TIME:
-                        problem = codes.TIME_RANGE
-                elif role == codes.TCP_FLAGS:
-                    if value > 255:
-                        problem = codes.TOO_LARGE
-                    else:
+                    elif role == codes.PROTOCOL:
+                        protocol = value
+                    elif role <= codes.BYTES:
+                        numbers[role - codes.PACKETS, row] = value
+                    elif role == codes.START:
+                        start = value
+                    elif role == codes.END:
+                        finish = value
+                    elif role == codes.TCP_FLAGS:
                         tcp_flags[row] = value
-                elif value != 2:
-                    problem = codes.BAD_VERSION
             elif role >= codes.FIRST_ID:
                 code, p = intern(text, p, role - codes.FIRST_ID, slots, ends, arena, counts)
                 if code == -3:
@@ -298,9 +258,7 @@ def parse_lines(
             if problem != 0:
                 if cause == 0:
                     cause = problem
-                silent_field = role == codes.START or role == codes.END
-                silent_field = silent_field or role == codes.ACCOUNT_ID or role == codes.INTERFACE_ID
-                if silent_field and silent_cause == 0:
+                if silent_cause == 0 and is_told_of_silence(role):
                     silent_cause = problem
             if field == 1 and p - at == 14 and word_at(text, at) == _TRANSIT:
                 is_transit = bytes_below(word_at(text, at + 8), 6) == _GATEWAY
@@ -321,22 +279,11 @@ def parse_lines(
             result = codes.TRANSIT_GATEWAY
         elif field != positions:
             result = codes.FIELD_COUNT
-        elif status_cause != 0:
-            result = status_cause
-        elif status == codes.NODATA or status == codes.SKIPDATA:
-            result = status
-            if silent_cause != 0:
-                result = silent_cause
-            elif start < 0 or finish < 0:
-                result = codes.NOT_A_NUMBER
-            elif finish < start:
-                result = codes.END_FIRST
-        elif is_efa:
-            result = codes.EFA
-        elif cause != 0:
-            result = cause
         else:
-            result = _judge(families, row, source_port, destination_port, protocol, start, finish)
+            result = record_class(
+                status, status_cause, silent_cause, cause, is_efa, families, row, source_port, destination_port,
+                protocol, start, finish,
+            )  # fmt: skip
 
         if result > codes.HEADER and _is_candidate(text, begin, refused):
             return codes.CANDIDATE, begin, line, row, silence

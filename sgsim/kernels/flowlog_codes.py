@@ -59,3 +59,6 @@ REFUSE_NONE, REFUSE_ALL = -1, -2
 MODE_RECORDS, MODE_TRANSIT_GATEWAY, MODE_UNUSABLE = 0, 1, 2
 
 ABSENT = 255  #: action and log status of a record that does not say
+
+# Outcomes of a number that is not one, and of an id or word that is not one (MISSING likewise).
+MISSING, NOT_ONE, LARGE = -1, -2, -3

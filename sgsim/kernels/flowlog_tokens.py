@@ -29,10 +29,7 @@ __all__ = [
     "COLON",
     "DASH",
     "DOT",
-    "LARGE",
-    "MISSING",
     "NEWLINE",
-    "NOT_ONE",
     "RETURN",
     "SPACE",
     "TAB",
@@ -46,9 +43,6 @@ __all__ = [
 ]
 
 SPACE, TAB, NEWLINE, RETURN, DASH, COLON, DOT = 32, 9, 10, 13, 45, 58, 46
-
-# Outcomes of a number that is not one.
-MISSING, NOT_ONE, LARGE = -1, -2, -3
 
 _SLOTS = 1 << 14  #: of the hash table of one id column; half are used at most
 _ARENA = 1 << 15  #: words of the ids of one column
@@ -114,11 +108,11 @@ def read_number(text: Any, p: int) -> Any:
         p += digits
     if p > begin and byte_at(text, p) <= SPACE:
         if p - begin > 18:
-            return np.int64(LARGE), p
+            return np.int64(codes.LARGE), p
         return value, p
     if byte_at(text, begin) == DASH and byte_at(text, begin + 1) <= SPACE:
-        return np.int64(MISSING), begin + 1
-    return np.int64(NOT_ONE), token_end(text, p)
+        return np.int64(codes.MISSING), begin + 1
+    return np.int64(codes.NOT_ONE), token_end(text, p)
 
 
 @uncounted
@@ -343,7 +337,7 @@ def parse_addresses(data: Any, offsets: Any, families: Any, high: Any, low: Any)
     Writes the family (0 for `-` and the empty text, 255 for what is no address) and the halves of each.
     """
     token = np.full(64 + codes.SLACK, NEWLINE, np.uint8)  # a longer text is no address
-    for i in range(families.shape[0]):
+    for i in range(offsets.shape[0] - 1):
         begin = offsets[i]
         length = offsets[i + 1] - begin
         families[i], high[i], low[i] = 0, 0, 0

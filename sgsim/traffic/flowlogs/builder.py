@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sgsim.kernels.flowlog import Columns
     from sgsim.kernels.flowlog_tokens import Names
 
-__all__ = ["CAPACITY", "BatchBuilder"]
+__all__ = ["CAPACITY", "BatchBuilder", "to_batch"]
 
 CAPACITY = 1 << 16  #: rows of a batch, at most
 
@@ -75,52 +75,82 @@ class BatchBuilder:
 
     def _batch(self) -> FlowLogBatch:
         assert self._format is not None
-        n, columns = self.row, self.columns
-        read = frozenset(self.roles.tolist())
-
-        def number(role: int, column: npt.NDArray[Any], unknown: int) -> npt.NDArray[Any]:
-            return column[:n] if role in read else np.full(n, unknown, column.dtype)
-
-        def ids(role: int) -> Ids:
-            index = role - codes.FIRST_ID
-            if role not in read:
-                return Ids(np.full(n, -1, np.int32), [])
-            return Ids(columns.ids[index, :n], self.names.texts(index))
-
-        addresses, families, numbers = columns.addresses, columns.families, columns.numbers
-        account, interface = ids(codes.ACCOUNT_ID), ids(codes.INTERFACE_ID)
         sources = np.array(self._sources, np.int32).reshape(-1, 3)
-        return FlowLogBatch(
-            fields=self._format.read(self._wanted),
-            src_family=families[0, :n], src_hi=addresses[0, :n], src_lo=addresses[1, :n],
-            dst_family=families[1, :n], dst_hi=addresses[2, :n], dst_lo=addresses[3, :n],
-            pkt_src_family=families[2, :n], pkt_src_hi=addresses[4, :n], pkt_src_lo=addresses[5, :n],
-            pkt_dst_family=families[3, :n], pkt_dst_hi=addresses[6, :n], pkt_dst_lo=addresses[7, :n],
-            srcport=columns.ports[0, :n], dstport=columns.ports[1, :n], protocol=columns.octets[0, :n],
-            packets=number(codes.PACKETS, numbers[0], -1), bytes=number(codes.BYTES, numbers[1], -1),
-            start=numbers[2, :n], end=numbers[3, :n],
-            tcp_flags=number(codes.TCP_FLAGS, columns.tcp_flags, -1),
-            action=number(codes.ACTION, columns.octets[1], ABSENT),
-            log_status=columns.octets[2, :n],
-            flow_direction=number(codes.FLOW_DIRECTION, columns.direction, -1),
-            account_id=account, interface_id=interface, vpc_id=ids(codes.VPC_ID), subnet_id=ids(codes.SUBNET_ID),
-            instance_id=ids(codes.INSTANCE_ID), reject_reason=ids(codes.REJECT_REASON),
-            source=np.repeat(sources[:, 0], sources[:, 1]), line=numbers[4, :n],
-            silences=self._silences(account.names, interface.names, np.repeat(sources[:, 0], sources[:, 2])),
-        )  # fmt: skip
-
-    def _silences(self, accounts: list[str], interfaces: list[str], source: npt.NDArray[np.int32]) -> Silences:
-        silent = self.columns.silent[:, : self.silence]
-        return Silences(
-            account_id=self._silent_ids(codes.ACCOUNT_ID, accounts),
-            interface_id=self._silent_ids(codes.INTERFACE_ID, interfaces),
-            start=silent[2].copy(),
-            end=silent[3].copy(),
-            status=np.where(silent[4] == codes.NODATA, NODATA, SKIPDATA).astype(np.uint8),
-            source=source,
+        return to_batch(
+            self.columns,
+            self._format.read(self._wanted),
+            self.roles,
+            self.names.texts,
+            np.repeat(sources[:, 0], sources[:, 1]),
+            np.repeat(sources[:, 0], sources[:, 2]),
         )
 
-    def _silent_ids(self, role: int, names: list[str]) -> Ids:
-        if role not in self.roles:
-            return Ids(np.full(self.silence, -1, np.int32), [])
-        return Ids(self.columns.silent[role - codes.FIRST_ID, : self.silence].astype(np.int32), names)
+
+def to_batch(
+    columns: Columns,
+    fields: frozenset[str],
+    roles: npt.NDArray[np.int8],
+    texts: Callable[[int], list[str]],
+    source: npt.NDArray[np.int32],
+    silence_source: npt.NDArray[np.int32],
+) -> FlowLogBatch:
+    """The first rows of columns as a batch, as many as `source` has; what no role filled becomes "unknown".
+
+    `texts` gives the ids of an id column. The batch shares memory with the columns.
+    """
+    n = len(source)
+    read = frozenset(roles.tolist())
+
+    def filled(role: int, column: npt.NDArray[Any], unknown: int) -> npt.NDArray[Any]:
+        return column[:n] if role in read else np.full(n, unknown, column.dtype)
+
+    def ids(role: int, names: list[str]) -> Ids:
+        return Ids(filled(role, columns.ids[role - codes.FIRST_ID], -1), names)
+
+    def named(role: int) -> list[str]:
+        return texts(role - codes.FIRST_ID) if role in read else []
+
+    accounts, interfaces = named(codes.ACCOUNT_ID), named(codes.INTERFACE_ID)
+    addresses, families, numbers = columns.addresses, columns.families, columns.numbers
+    return FlowLogBatch(
+        fields=fields,
+        src_family=families[0, :n], src_hi=addresses[0, :n], src_lo=addresses[1, :n],
+        dst_family=families[1, :n], dst_hi=addresses[2, :n], dst_lo=addresses[3, :n],
+        pkt_src_family=families[2, :n], pkt_src_hi=addresses[4, :n], pkt_src_lo=addresses[5, :n],
+        pkt_dst_family=families[3, :n], pkt_dst_hi=addresses[6, :n], pkt_dst_lo=addresses[7, :n],
+        srcport=columns.ports[0, :n], dstport=columns.ports[1, :n], protocol=columns.octets[0, :n],
+        packets=filled(codes.PACKETS, numbers[0], -1), bytes=filled(codes.BYTES, numbers[1], -1),
+        start=numbers[2, :n], end=numbers[3, :n],
+        tcp_flags=filled(codes.TCP_FLAGS, columns.tcp_flags, -1),
+        action=filled(codes.ACTION, columns.octets[1], ABSENT),
+        log_status=columns.octets[2, :n],
+        flow_direction=filled(codes.FLOW_DIRECTION, columns.direction, -1),
+        account_id=ids(codes.ACCOUNT_ID, accounts),
+        interface_id=ids(codes.INTERFACE_ID, interfaces),
+        vpc_id=ids(codes.VPC_ID, named(codes.VPC_ID)),
+        subnet_id=ids(codes.SUBNET_ID, named(codes.SUBNET_ID)),
+        instance_id=ids(codes.INSTANCE_ID, named(codes.INSTANCE_ID)),
+        reject_reason=ids(codes.REJECT_REASON, named(codes.REJECT_REASON)),
+        source=source, line=numbers[4, :n],
+        silences=_silences(columns, read, accounts, interfaces, silence_source),
+    )  # fmt: skip
+
+
+def _silences(
+    columns: Columns, read: frozenset[int], accounts: list[str], interfaces: list[str], source: npt.NDArray[np.int32]
+) -> Silences:
+    n = len(source)
+    silent = columns.silent[:, :n]
+
+    def ids(role: int, names: list[str]) -> Ids:
+        known = silent[role - codes.FIRST_ID].astype(np.int32)
+        return Ids(known if role in read else np.full(n, -1, np.int32), names)
+
+    return Silences(
+        account_id=ids(codes.ACCOUNT_ID, accounts),
+        interface_id=ids(codes.INTERFACE_ID, interfaces),
+        start=silent[2].copy(),
+        end=silent[3].copy(),
+        status=np.where(silent[4] == codes.NODATA, NODATA, SKIPDATA).astype(np.uint8),
+        source=source,
+    )

@@ -19,9 +19,10 @@ from sgsim.kernels import flowlog_codes as codes
 from sgsim.traffic.flowlogs.batch import FlowLogBatch, FlowLogCounts
 from sgsim.traffic.flowlogs.blocks import BLOCK
 from sgsim.traffic.flowlogs.fields import DEFAULT_FIELDS, OPTIONAL_FIELDS, LogFormat, parse_log_format
-from sgsim.traffic.flowlogs.parquet import ParquetPiece, parse_rows
+from sgsim.traffic.flowlogs.parquet import ParquetPiece, counted
 from sgsim.traffic.flowlogs.pieces import ParsedPiece, TextPiece
 from sgsim.traffic.flowlogs.read import pieces_of
+from sgsim.traffic.flowlogs.rows import parse_rows
 from sgsim.traffic.flowlogs.sources import Source, expand
 from sgsim.traffic.flowlogs.text import parse_pieces
 
@@ -126,8 +127,11 @@ class FlowLogScan:
         return pieces_of(source, index, self._given, self._wanted, self.counts[index].notes, strict=self._strict)
 
     def _parse(self, work: list[Piece]) -> Parsed:
-        if isinstance(work[0], ParquetPiece):
-            return parse_rows(work[0], self._wanted)
+        first = work[0]
+        if isinstance(first, ParquetPiece):
+            if first.table is None:
+                return [], [counted(first)]
+            return parse_rows(first.table, first.source, first.log_format, self._wanted)
         return parse_pieces(
             [piece for piece in work if isinstance(piece, TextPiece)], self._wanted, strict=self._strict
         )
