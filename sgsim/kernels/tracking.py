@@ -108,7 +108,7 @@ def _on_connection(code: Number, rules: Number, flags: Number, rests_on: Number,
 def _is_unconditional(code: Number) -> Number:
     """Whether neither rules nor connections matter to the packet: EXEMPT or UNFILTERED."""
     reason = (code >> REASON_SHIFT) & REASON_MASK
-    return reason in (_UNFILTERED, _EXEMPT)
+    return _UNFILTERED <= reason <= _EXEMPT
 
 
 @helper

@@ -58,35 +58,30 @@ _NOBODY = -1  # NO_INTERFACE
 @helper
 def _query(protocol: Number, icmp_type: Number) -> Number:
     """The request type of an ICMP query pair that the type belongs to (§9.13), -1 for none."""
-    if protocol == _ICMP:
-        if icmp_type in (8, 13, 15, 17):
-            return icmp_type
-        if icmp_type == 0:
-            return 8
-        if icmp_type in (14, 16, 18):
-            return icmp_type - 1
-    elif protocol == _ICMPV6 and icmp_type in (128, 129):
-        return 128
+    if protocol == _ICMPV6:
+        return 128 if 128 <= icmp_type <= 129 else -1
+    if icmp_type == 0 or icmp_type == 8:
+        return 8
+    if 13 <= icmp_type <= 18:
+        return icmp_type - (icmp_type - 13) % 2  # 13/14, 15/16, 17/18
     return -1
 
 
 @helper
 def flow_kind(v6: Number, protocol: Number, icmp_type: Number, later: Number) -> Number:
     """How tracking treats a flow: one of KIND_*."""
-    if v6 and protocol == _ICMPV6 and 133 <= icmp_type <= 137:
-        return KIND_UNSEEN
     if later:
         return KIND_LATER
     if protocol == _TCP:
         return KIND_TCP
     if protocol == _UDP:
         return KIND_UDP
-    if protocol not in (_ICMP, _ICMPV6):
+    if protocol != _ICMP and protocol != _ICMPV6:
         return KIND_OTHER
+    if v6 and protocol == _ICMPV6 and 133 <= icmp_type <= 137:
+        return KIND_UNSEEN
     request = _query(protocol, icmp_type)
-    if request < 0:
-        return KIND_STATELESS
-    return KIND_REQUEST if request == icmp_type else KIND_REPLY
+    return KIND_STATELESS if request < 0 else KIND_REQUEST if request == icmp_type else KIND_REPLY
 
 
 @kernel
@@ -186,7 +181,7 @@ def _connection_key(
     here, there = (source, destination) if side == 0 else (destination, source)
     wanted[row, 4] = (services & ~_PORTS) | here | (there << _U(DSTPORT_SHIFT))
     wanted[row, 5] = 0
-    if kind in (KIND_REQUEST, KIND_REPLY):
+    if KIND_REQUEST <= kind <= KIND_REPLY:
         rest = keys[i, 5]
         request = _query(np.int64((services >> _U(PROTOCOL_SHIFT)) & _BYTE), np.int64(rest & _NINE_BITS) - 1)
         by_ingress = (side == 1) != (kind == KIND_REPLY)
@@ -213,7 +208,7 @@ def connection_keys(
     count = 0
     for i in range(keys.shape[0]):
         kind = hot[i, HOT_KIND]
-        if kind in (KIND_STATELESS, KIND_LATER, KIND_UNSEEN):
+        if kind >= KIND_STATELESS:
             continue
         for side in range(2):
             if hot[i, HOT_RULES + side] < 0:
@@ -244,7 +239,7 @@ def quoted_connection_keys(
         protocol = np.int64((keys[i, 4] >> _U(PROTOCOL_SHIFT)) & _BYTE)
         v6 = (keys[i, 4] >> _U(IPV6_SHIFT)) & _U(1)
         kind = flow_kind(v6, protocol, np.int64(keys[i, 5] & _NINE_BITS) - 1, 0)
-        if interface[i] >= 0 and kind not in (KIND_STATELESS, KIND_UNSEEN):
+        if interface[i] >= 0 and kind < KIND_STATELESS:
             possible[i] = True
             _connection_key(keys, i, kind, 1 - side, interface[i], wanted, i)
     return possible

@@ -36,7 +36,8 @@ HOT_OBSERVED = 8  # 1 where the packets were captured at the one end that is jud
 HOT_PUBLIC = 9  # 9, 10: interface whose public address is the source, the destination; -1 for none
 HOT_RECORD = 11  # 11, 12: where the last record at that end was; may be outdated, see `RecordTable`
 
-# KIND_LATER: a fragment without ports; KIND_STATELESS: ICMP that is no query; KIND_UNSEEN: neighbour discovery.
+# KIND_LATER: a fragment without ports; KIND_STATELESS: ICMP that is no query; KIND_UNSEEN: neighbour discovery. From
+# KIND_STATELESS on a flow has no connections.
 KIND_TCP, KIND_UDP, KIND_REQUEST, KIND_REPLY, KIND_OTHER, KIND_STATELESS, KIND_LATER, KIND_UNSEEN = range(8)
 
 # A connection at one interface: four 64-bit numbers. It is remembered up to and including CONNECTION_DEADLINE (ns);
