@@ -1,9 +1,12 @@
 """Group references: members, other VPCs, the open world (§1.4, §1.5, §9.5)."""
 
+from dataclasses import replace
+
+import msgspec
 import pytest
 
 from sgsim.model import Semantics, TransitGatewayAttachment, VpcPeering, parse_cidr
-from tests.reference.scenes import Scene, packet, told
+from tests.reference.scenes import Scene, group, packet, told
 
 RULES = "r1 in tcp 80 from sg-m; r2 out tcp 80 to sg-m"
 
@@ -232,6 +235,28 @@ def test_any_ipv6_address_may_be_an_unseen_member():
     """§9.5."""
     scene = Scene({"sg-a": "r1 in tcp 80 from sg-far account=9"}, {"eni-a": "2001:db8::5 sg-a"})
     assert told_alone(scene, "tcp [2600::1]:1 > [2001:db8::5]:80", "in") == "in UNKNOWN UNRESOLVED ?r1"
+
+
+@pytest.mark.parametrize(
+    ("pair", "region", "expected"),
+    [
+        # a reference that names no account is to the account of its own group, which is open here
+        ("", None, "UNKNOWN UNRESOLVED"),
+        ("account=1", None, "REJECT NO_RULE"),
+        # the Region is that of the rule's group; only eu-west-1 is described
+        ("account=1", "eu-west-1", "REJECT NO_RULE"),
+        ("account=1", "us-east-1", "UNKNOWN UNRESOLVED"),
+    ],
+)
+def test_whose_reference_it_is(pair, region, expected):
+    """§9.5."""
+    scene = Scene({}, {"eni-a": "10.0.0.5 sg-a"})
+    rules = f"r1 in tcp 80 from sg-far {pair}; r2 out tcp 80 to sg-far {pair}"
+    owned = msgspec.structs.replace(group("sg-a", rules, account_id="2"), region=region)
+    scene.tracker.swap(
+        replace(scene.environment, groups={"sg-a": owned}, closed=frozenset({("1", "eu-west-1" if region else None)}))
+    )
+    assert_both_ways(scene, "10.0.0.9", expected)
 
 
 def test_nothing_described_is_an_open_world():

@@ -136,6 +136,10 @@ class TestTcp:
         strict = scene(interface="10.0.0.5 type=natGateway", semantics=Semantics(tcp_midstream="reject"))
         strict.plays(f"0 {IN} A => in ACCEPT UNFILTERED", "1 tcp 10.0.0.5:1 > 10.0.0.1:2 A => out ACCEPT EXEMPT")
 
+    def test_midstream_rejection_spares_the_open_egress_of_classic_groups(self):
+        strict = scene("classic r1 in tcp 80 from 8.8.8.8/32", semantics=Semantics(tcp_midstream="reject"))
+        strict.plays(f"0 {BACK} A => out ACCEPT UNFILTERED", f"1 {IN} A => in ACCEPT TRACKED reply")
+
 
 class TestUdp:
     """§2.3, §9.11."""
@@ -276,6 +280,12 @@ class TestIcmpErrors:
         one.plays(f"61 {BACK} SA => {REFUSED}")
         assert one.says(f"62 {self.ERROR}", quote=packet(BACK)) == ["in REJECT NO_RULE"]
 
+    def test_errors_that_nothing_filters_need_no_connection(self):
+        """§9.3: unfiltered comes before any connection."""
+        one = scene("classic r1 in tcp 80 from 8.8.8.8/32", semantics=Semantics(icmp_errors="related"))
+        one.plays(f"0 {IN} S => {ACCEPTED}")
+        assert one.says("1 icmp 10.0.0.5 > 8.8.8.8 3/3", quote=packet(IN)) == ["out ACCEPT UNFILTERED"]
+
     def test_untracked_flows_have_nothing_to_relate_to(self):
         one = scene("r1 in tcp 80 from 0.0.0.0/0; r2 out tcp to 0.0.0.0/0", semantics=Semantics(icmp_errors="related"))
         one.plays(f"0 {IN} S => {ACCEPTED}")
@@ -299,6 +309,12 @@ class TestLiveConnections:
         one.plays(f"0 {IN} S => {ACCEPTED}", f"1 {BACK} SA => out ACCEPT RULE r2 reply", f"2 {IN} A => {ACCEPTED}")
         one.swap(sg_a="r1 in tcp 80 from 0.0.0.0/0")
         one.plays(f"3 {BACK} A => out REJECT NO_RULE reply")
+
+    def test_rules_that_only_may_match_now_leave_a_tracked_flow_alone(self):
+        one = scene()
+        one.plays(f"0 {IN} S => {ACCEPTED}")
+        one.swap(sg_a="r9 in tcp 80 from pl-hidden")
+        one.plays(f"1 {IN} A => in ACCEPT TRACKED r1")
 
     def test_an_untracked_flow_becomes_tracked_with_its_next_accepted_packet(self):
         one = scene("r1 in tcp 80 from 0.0.0.0/0; r2 out all to 0.0.0.0/0")
@@ -454,6 +470,39 @@ class TestMaybe:
         one.plays(f"0 {IN} S => in UNKNOWN UNRESOLVED ?r1")
         one.swap(sg_a="")
         one.plays(f"1 {IN} S => in UNKNOWN UNRESOLVED ?r1", f"2 {BACK} SA => out UNKNOWN UNRESOLVED ?r1 reply")
+
+    def test_it_stays_a_maybe_while_the_other_end_is_unknown(self):
+        one = scene(self.HIDDEN)
+        one.plays(f"0 {IN} S => in UNKNOWN UNRESOLVED ?r1")
+        one.swap(sg_a="r5 in tcp 80 from 8.8.8.8/32")
+        answers = one.tracker.step(packet(f"1 {IN} A"), AMBIGUOUS, "eni-a")
+        assert told(answers[1]) == "in ACCEPT RULE r5"
+        one.plays(f"2 {BACK} A => out UNKNOWN UNRESOLVED ?r1 reply")
+
+    def test_an_answer_does_not_make_it_sure_while_the_other_end_is_unknown(self):
+        one = scene(f"{self.HIDDEN}; r2 out tcp to 8.8.8.8/32")
+        one.plays(f"0 {IN} S => in UNKNOWN UNRESOLVED ?r1")
+        answers = one.tracker.step(packet(f"1 {BACK} SA"), "eni-a", AMBIGUOUS)
+        assert told(answers[0]) == "out ACCEPT RULE r2"
+        one.swap(sg_a=self.HIDDEN)
+        one.plays(f"2 {BACK} A => out UNKNOWN UNRESOLVED ?r1 reply")
+
+    def test_an_answer_while_closing_opens_nothing(self):
+        one = scene(f"{self.HIDDEN}; r2 out tcp to 8.8.8.8/32")
+        one.plays(
+            f"0 {IN} S => in UNKNOWN UNRESOLVED ?r1",
+            f"1 {IN} R => in UNKNOWN UNRESOLVED ?r1",
+            f"2 {BACK} A => out ACCEPT RULE r2",
+            f"3 {BACK} A => out ACCEPT RULE r2",
+        )
+        one.swap(sg_a="")
+        one.plays(f"4 {IN} A => in UNKNOWN UNRESOLVED ?r1", f"12 {IN} A => in REJECT NO_RULE")
+
+    def test_icmp_replies_open_no_sure_connection(self):
+        one = scene("r1 in icmp 8 from pl-hidden; r2 out icmp 0 to 8.8.8.8/32")
+        one.plays(f"0 {TestIcmp.REQUEST} => in UNKNOWN UNRESOLVED ?r1", f"1 {TestIcmp.REPLIED} => out ACCEPT RULE r2")
+        one.swap(sg_a="")
+        one.plays(f"2 {TestIcmp.REPLIED} => out UNKNOWN UNRESOLVED ?r1 reply")
 
     def test_both_ends_are_maybe_if_one_is_unknown(self):
         two = Scene({"sg-a": "a1 out tcp to pl-hidden", "sg-b": "b1 in tcp 80 from 10.0.0.5/32"}, PAIR)
