@@ -117,7 +117,7 @@ def generate(
     """Write the capture; returns the number of packets. `small` makes all packets as short as they can be."""
     rng = np.random.default_rng(seed)
     table = flow_table(rng, flows)
-    mean = 75 + 16 if small else 715 + 16
+    mean = 75 + 16 if small else 690 + 16
     packets = megabytes * 1_000_000 // mean
     seen = np.zeros(flows, np.int64)
     filler = rng.integers(0, 256, 1 << 16, dtype=np.uint8)
@@ -148,7 +148,7 @@ def generate(
             packet["icmp_id"] = packet["client_port"]
             size = rng.random(n)
             shortest = np.where(packet["v6"], 74, 54)
-            length = np.where(size < 0.45, shortest + 12, np.where(size < 0.62, rng.integers(100, 1200, n), 1514))
+            length = np.where(size < 0.40, shortest + 12, np.where(size < 0.54, rng.integers(100, 1200, n), 1514))
             length = np.where(handshake | small, shortest, length)
             file.write(block(number, length, packets, seconds, filler, packet))
     return packets

@@ -14,7 +14,6 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-import numba
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
@@ -25,7 +24,6 @@ __all__ = [
     "be32",
     "be64",
     "byte",
-    "inlined",
     "load16",
     "load32",
     "put8",
@@ -33,9 +31,6 @@ __all__ = [
     "put32",
     "put64",
 ]
-
-#: A helper that LLVM must inline: left to itself it calls those with several results through memory, 5 ns each.
-inlined: Any = numba.njit(nogil=True, error_model="numpy", forceinline=True)
 
 
 @intrinsic  # type: ignore[untyped-decorator]

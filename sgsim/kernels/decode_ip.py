@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sgsim.kernels import decode_codes as c
 from sgsim.kernels._jit import helper
-from sgsim.kernels.decode_bytes import be16, be32, byte, inlined
+from sgsim.kernels.decode_bytes import be16, be32, byte
 
 __all__ = ["extension_chain", "has_identifier", "is_icmp_error"]
 
@@ -51,7 +51,7 @@ def extension_chain(at: int, end: int, protocol: int) -> tuple[int, int, int, in
     return at, protocol, fragment, identification, c.BAD_EXTENSIONS
 
 
-@inlined
+@helper(inline=True)
 def is_icmp_error(protocol: int, icmp_type: int) -> bool:
     """Whether an ICMP message quotes the packet that caused it."""
     if protocol == 1:
@@ -59,7 +59,7 @@ def is_icmp_error(protocol: int, icmp_type: int) -> bool:
     return protocol == 58 and 1 <= icmp_type <= 4
 
 
-@inlined
+@helper(inline=True)
 def has_identifier(protocol: int, icmp_type: int) -> bool:
     """Whether an ICMP message is a query or its answer: echo, time stamp, information, address mask."""
     if protocol == 1:

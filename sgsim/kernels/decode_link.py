@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sgsim.kernels import decode_codes as c
 from sgsim.kernels._jit import helper
-from sgsim.kernels.decode_bytes import be16, be32, byte, inlined, load32
+from sgsim.kernels.decode_bytes import be16, be32, byte, load32
 
 __all__ = ["IP", "IPV4", "IPV6", "link_layer", "payload_of"]
 
@@ -95,7 +95,7 @@ def payload_of(at: int, end: int, ethertype: int) -> tuple[int, int]:
             return at, c.ETHERTYPE + ethertype
 
 
-@inlined
+@helper(inline=True)
 def link_layer(at: int, end: int, link: int) -> tuple[int, int, int, int]:
     """The outermost IP header of a frame: (address, IP… or cause, source MAC, destination MAC), MACs 0 if none."""
     if link == c.LINK_ETHERNET:

@@ -24,9 +24,10 @@ FRAMES = [
 ]  # fmt: skip
 
 
-def decoded(
-    memory: npt.NDArray[np.uint8], records: list[tuple[int, int, int, int]], flags: int
-) -> tuple[int | bytes, ...]:
+Record = tuple[int, int, int, int]
+
+
+def decoded(memory: npt.NDArray[np.uint8], records: list[Record], flags: int) -> tuple[int | bytes, ...]:
     """Everything that the decoder writes for records (position, captured, wire, link)."""
     index = np.zeros((c.INDEX_ROWS, len(records)), np.int64)
     for i, (position, captured, wire, link) in enumerate(records):
