@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import click
@@ -44,10 +44,13 @@ def test_help_and_version_need_none_of_the_heavy_packages() -> None:
 
 
 def test_help_takes_less_than_a_fifth_of_a_second() -> None:
+    """Processor time, which neighbours on a busy machine do not stretch as they do the clock on the wall."""
+
     def once() -> float:
-        begin = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run([*COMMAND, "--help"], check=True, capture_output=True, timeout=60)
-        return time.perf_counter() - begin
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
     assert min(once() for _ in range(5)) < 0.2
 
