@@ -11,6 +11,7 @@ serve where shrinking helps.
 
 from hypothesis import strategies as st
 
+from tests.generators.dense import random_dense_environment, random_dense_rows
 from tests.generators.environments import random_change, random_environment, random_rule, random_semantics
 from tests.generators.packets import Step, random_packets, random_rows
 from tests.generators.tables import flow_table, packet_batch
@@ -21,6 +22,8 @@ __all__ = [
     "flow_table",
     "packet_batch",
     "random_change",
+    "random_dense_environment",
+    "random_dense_rows",
     "random_environment",
     "random_packets",
     "random_rows",
