@@ -115,9 +115,7 @@ def link_layer(at: int, end: int, link: int) -> tuple[int, int, int, int]:
     if link == c.LINK_LOOPBACK:
         if at + 4 > end:
             return at, c.SHORT_LINK, 0, 0
-        family = load32(at)
-        if family > 0xFFFF:  # written by a machine of the other byte order: families are small numbers
-            family = ((family >> 24) & 0xFF) | ((family >> 8) & 0xFF00)
+        family = min(load32(at), be32(at))  # in the byte order of whoever captured; families are small numbers
         # IPv6 is 10 on Linux, 24 on NetBSD and OpenBSD, 28 on FreeBSD, 30 on macOS.
         if family == 2:
             return at + 4, IPV4, 0, 0
