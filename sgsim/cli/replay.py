@@ -235,9 +235,12 @@ def _counted(number: int, one: str, many: str) -> str:
 
 def _notes(environment: Environment, scan: PacketScan) -> Iterable[str]:
     """What the user of a machine format should know: warnings, and packets that gave no record."""
-    yield from environment.warnings[:MOST_NOTES]
-    if len(environment.warnings) > MOST_NOTES:
-        yield f"{len(environment.warnings) - MOST_NOTES} more warnings; --format text has all"
+    from sgsim.report.replay import environment_warnings
+
+    warnings = environment_warnings(environment)
+    yield from warnings[:MOST_NOTES]
+    if len(warnings) > MOST_NOTES:
+        yield f"{len(warnings) - MOST_NOTES} more warnings; --format text has all"
     for file in scan.counts:
         if file.total != file.decoded:
             causes = "; ".join(f"{packets} {cause}" for cause, packets in sorted(file.causes.items()))

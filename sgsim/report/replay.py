@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from sgsim.model import Environment
 from sgsim.report.labels import Labels
 from sgsim.report.situations import Line, Situation
+from sgsim.report.style import listed
 from sgsim.report.tally import RuleHits, Tally
 from sgsim.verdicts import Verdict
 
-__all__ = ["FileCounts", "ReplayReport", "Summary"]
+__all__ = ["FileCounts", "ReplayReport", "Summary", "environment_warnings"]
 
 
 class FileCounts(Protocol):
@@ -29,6 +31,19 @@ class FileCounts(Protocol):
 
     @property
     def total(self) -> int: ...
+
+
+def environment_warnings(environment: Environment) -> list[str]:
+    """What was odd in the input, and what its gaps do to verdicts."""
+    used = {interface.vpc_id for interface in environment.interfaces.values() if interface.vpc_id}
+    unknown = sorted(used - {name for name, vpc in environment.vpcs.items() if vpc.cidrs})
+    warnings = list(environment.warnings)
+    if unknown:
+        warnings.append(
+            f"the ranges of {listed(unknown)} are not in the input: DNS at a VPC's second address is judged by rules "
+            "there, though security groups never see it; add the output of 'aws ec2 describe-vpcs'"
+        )
+    return warnings
 
 
 class Summary(Protocol):

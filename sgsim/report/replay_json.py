@@ -9,7 +9,7 @@ import msgspec
 
 from sgsim.flows import AMBIGUOUS, INGRESS, NO_INTERFACE
 from sgsim.model import ICMP, ICMPV6
-from sgsim.report.replay import FileCounts, ReplayReport
+from sgsim.report.replay import FileCounts, ReplayReport, environment_warnings
 from sgsim.report.schemas import SUMMARY_SCHEMA
 from sgsim.report.situations import Line, situations
 from sgsim.report.tally import MANY, Count
@@ -45,7 +45,7 @@ def replay_json(report: ReplayReport) -> bytes:
             {"interface_id": interface_id, "packets": packets}
             for interface_id, packets in sorted(summary.public_addresses.items())
         ],
-        "warnings": list(report.labels.environment.warnings),
+        "warnings": environment_warnings(report.labels.environment),
     }
     return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
 

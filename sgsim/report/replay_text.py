@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from sgsim.flows import AMBIGUOUS, INGRESS, NO_INTERFACE
-from sgsim.report.replay import FileCounts, ReplayReport
+from sgsim.report.replay import FileCounts, ReplayReport, environment_warnings
 from sgsim.report.situations import Line, Situation, service_text, situations
 from sgsim.report.style import Style, clean, columns, counted, listed, number, span
 from sgsim.report.tally import Count
@@ -248,7 +248,7 @@ def _unused(report: ReplayReport, unused: list[int]) -> Iterator[str]:
 
 
 def _remarks(report: ReplayReport, style: Style) -> Iterator[str]:
-    lines = [f"  {clean(warning)}" for warning in report.labels.environment.warnings]
+    lines = [f"  {clean(warning)}" for warning in environment_warnings(report.labels.environment)]
     for interface_id, packets in sorted(report.summary.public_addresses.items()):
         whose = report.labels.interface_named(interface_id)
         lines.append(

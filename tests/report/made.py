@@ -18,6 +18,7 @@ from sgsim.model import (
     PortRange,
     SecurityGroup,
     SecurityGroupRule,
+    Vpc,
     parse_address,
     parse_cidr,
 )
@@ -51,6 +52,7 @@ ENVIRONMENT = Environment(
         WEB: NetworkInterface(WEB, group_ids=("sg-0web",), instance_id="i-0web", **OWNED),
         DB: NetworkInterface(DB, group_ids=("sg-0db",), description="rds", **OWNED),
     },
+    vpcs={"vpc-0a": Vpc("vpc-0a", (parse_cidr("10.0.0.0/16"),))},
 )
 NAMES = Names(ENVIRONMENT, INTERFACE_IDS, RULE_IDS)
 LABELS = Labels(ENVIRONMENT, INTERFACE_IDS, RULE_IDS)

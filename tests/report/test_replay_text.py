@@ -153,6 +153,13 @@ def test_public_addresses_and_warnings_are_remarks() -> None:
     assert public.startswith("  4 packets with a public address of eni-0web (i-0web): captured before translation;")
 
 
+def test_a_vpc_without_ranges_is_remarked_on() -> None:
+    """Without them DNS at VPC+2 cannot be told from any other traffic (docs/semantics.md §9.8)."""
+    labels = Labels(replace(ENVIRONMENT, vpcs={}), INTERFACE_IDS, RULE_IDS)
+    text = lines(row(), labels=labels)
+    assert text[-1].startswith("  the ranges of vpc-0a are not in the input: DNS at a VPC's second address is judged")
+
+
 def test_groups_of_one_name_show_their_ids() -> None:
     twins = {**ENVIRONMENT.groups, "sg-0old": SecurityGroup("sg-0old", name="web")}
     labels = Labels(replace(ENVIRONMENT, groups=twins), INTERFACE_IDS, RULE_IDS)
