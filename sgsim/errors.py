@@ -4,7 +4,9 @@
     ├── InputError                something that the user gave cannot be used
     │   ├── EnvironmentInputError     an account's export
     │   ├── TrafficInputError         a capture or a log
+    │   ├── ChangeInputError          a file of changes
     │   └── NotationError             text such as 'tcp 10.0.1.5:40000 > 10.0.2.7:443'
+    ├── ChangeError               a change that AWS would refuse; nothing is applied
     ├── ModelError                a rule, group or address that cannot exist (also a ValueError)
     ├── CollectError                  an account cannot be read over AWS's API
     ├── OutputError               a result cannot be written
@@ -43,8 +45,32 @@ class TrafficInputError(InputError):
     """A capture or a log cannot be used."""
 
 
+class ChangeInputError(InputError):
+    """A file of changes cannot be used; `code` is AWS's error code where AWS would refuse the request as it stands."""
+
+    def __init__(self, problem: str, *, source: str = "", where: str = "", advice: str = "", code: str = "") -> None:
+        self.code = code
+        super().__init__(f"{code}: {problem}" if code else problem, source=source, where=where, advice=advice)
+
+
 class NotationError(InputError):
     """Text that should name a flow, an address or a rule cannot be understood."""
+
+
+class ChangeError(SgsimError):
+    """A change that AWS would refuse, or that does not fit the environment; nothing of its change set is applied.
+
+    `code` is AWS's error code, `message` AWS's words, `item` what it is about, `place` where the change was read
+    (file and path), "" if it was made up in the program.
+    """
+
+    def __init__(self, code: str, message: str, item: str = "", place: str = "") -> None:
+        self.code, self.message, self.item, self.place = code, message, item, place
+        text = f"{place}: {code}: {message}" if place else f"{code}: {message}"
+        super().__init__(" ".join((f"{text} ({item})" if item else text).split()))
+
+    def __reduce__(self) -> tuple[type[ChangeError], tuple[str, str, str, str]]:
+        return type(self), (self.code, self.message, self.item, self.place)
 
 
 class ModelError(SgsimError, ValueError):

@@ -226,6 +226,7 @@ class Vpc(Wire):
     vpc_id: str
     cidr_block: str | None = None
     owner_id: str | None = None
+    is_default: bool | None = None
     cidr_block_association_set: tuple[CidrBlockAssociation, ...] = ()
     ipv6_cidr_block_association_set: tuple[Ipv6CidrBlockAssociation, ...] = ()
 

@@ -175,7 +175,10 @@ def vpc_fields(wire: aws_json.Vpc) -> Fields:
             cidrs.append(_block(block.cidr_block, f"CidrBlockAssociationSet[{index}].CidrBlock", 4))
     cidrs.extend(_ipv6_blocks(wire.ipv6_cidr_block_association_set))
     return _told(
-        vpc_id=check_id(wire.vpc_id, "VpcId"), account_id=wire.owner_id, cidrs=tuple(dict.fromkeys(cidrs)) or None
+        vpc_id=check_id(wire.vpc_id, "VpcId"),
+        account_id=wire.owner_id,
+        is_default=wire.is_default,
+        cidrs=tuple(dict.fromkeys(cidrs)) or None,
     )
 
 

@@ -108,13 +108,14 @@ class NetworkInterface(msgspec.Struct, frozen=True):
 
 
 class Vpc(msgspec.Struct, frozen=True):
-    """A VPC; `cidrs` starts with the primary IPv4 range, IPv6 ranges follow."""
+    """A VPC; `cidrs` starts with the primary IPv4 range, IPv6 ranges follow. `is_default` is None if not told."""
 
     vpc_id: str
     cidrs: tuple[Cidr, ...] = ()
     account_id: str | None = None
     region: str | None = None
     origin: str = ""
+    is_default: bool | None = None
 
 
 class Subnet(msgspec.Struct, frozen=True):
