@@ -135,6 +135,13 @@ def test_vantage_speaks_of_disagreement_never_of_rejection() -> None:
     assert text[disagreement + 2] == "    tcp 22  1 record  1 packet  from 203.0.113.66"
 
 
+def test_mirrored_packets_that_arrived_are_remarked_on() -> None:
+    text = lines(rejected(dstport=22), summary=Counted(disagreements=3))
+    assert text[-1].startswith(
+        "  3 mirrored packets counted above as rejected ingress did arrive: the rules were others"
+    )
+
+
 def test_ambiguous_interface_asks_for_the_vpc() -> None:
     text = lines(unknown(interface=AMBIGUOUS, reason=Reason.AMBIGUOUS_INTERFACE, possible_set=0))
     assert "  one of several interfaces ingress: several interfaces could be meant" in text
