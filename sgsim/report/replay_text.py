@@ -250,9 +250,10 @@ def _unused(report: ReplayReport, unused: list[int]) -> Iterator[str]:
 def _remarks(report: ReplayReport, style: Style) -> Iterator[str]:
     lines = [f"  {clean(warning)}" for warning in environment_warnings(report.labels.environment)]
     if report.vantage is None and report.summary.disagreements:
+        mirrored = counted(report.summary.disagreements, "mirrored packet")
         lines.append(
-            f"  {counted(report.summary.disagreements, 'mirrored packet')} counted above as rejected ingress did arrive: "
-            "the rules were others then, or something else let them in"
+            f"  {mirrored} counted above as rejected ingress did arrive: the rules were others then, or something else "
+            "let them in"
         )
     for interface_id, packets in sorted(report.summary.public_addresses.items()):
         whose = report.labels.interface_named(interface_id)
