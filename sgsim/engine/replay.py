@@ -29,7 +29,7 @@ _WINDOW = 1 << 16
 #: Packets that are tracked and recorded in one go: what one step touched is in the cache for the next.
 _SPAN = 1 << 14
 #: Micro-flows that are remembered before anything is forgotten; some 300 bytes each.
-_REMEMBERED = 1 << 18
+_REMEMBERED = 1 << 19
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,225 @@
+"""How fast does a capture become records with verdicts? Bytes of a generated capture in, records out.
+
+    pytest benchmarks/test_replay.py --benchmark-only      (SGSIM_BENCHMARK_MEGABYTES sets the size, 1000 by default)
+
+16 384 interfaces with two of 100 groups of 60 rules each; one end of nearly every flow is one of them. Contender: a
+libpcap loop in C that only reads five-tuples. Before anything is timed the totals must equal those of the slow twin on
+the first packets. `test_memory` replays 4 GB with 200 000 flows.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from benchmarks.capture.generate import generate
+from benchmarks.test_capture import libpcap, run_libpcap  # noqa: F401
+from sgsim.engine import Replay, Snapshot, replay
+from sgsim.engine.spans import windows
+from sgsim.model import (
+    TCP,
+    UDP,
+    Address,
+    CidrPeer,
+    Direction,
+    Environment,
+    NetworkInterface,
+    PortRange,
+    SecurityGroup,
+    SecurityGroupRule,
+    Vpc,
+    format_address,
+    parse_cidr,
+)
+from sgsim.packets import NO_VALUE, PacketBatch
+from sgsim.reference import Packet, Tracker
+from sgsim.traffic import scan_packets
+
+SMALL = os.environ.get("SGSIM_BENCH_SCALE") == "small"
+MEGABYTES = int(os.environ.get("SGSIM_BENCHMARK_MEGABYTES", "20" if SMALL else "1000"))
+LARGE = 40 if SMALL else 4000  #: megabytes of the memory test
+PORTS = (443, 80, 22, 53, 123, 5432, 3306, 6379, 8080, 8443, 9092, 25, 389)
+INTERFACES, GROUPS, RULES = 16_384, 100, 60
+TWIN_PACKETS = 2_000
+
+
+def fleet(interfaces: int = INTERFACES) -> Environment:
+    """The servers of the generated capture, 10.0.0.0/18 and the same numbers under 2001:db8::/32."""
+    rng = Random(1)
+    groups = {}
+    for group in range(GROUPS):
+        rules = []
+        for number in range(RULES):
+            port, direction = rng.choice(PORTS), Direction(number % 2)
+            if number % 5 == 4:
+                cidr = parse_cidr(rng.choice(("::/0", "2001:db8::/32")))
+            else:
+                address = 0x0A000000 if rng.random() < 0.5 else rng.getrandbits(32)
+                cidr = parse_cidr(f"{format_address(4, address)}/{rng.choice((0, 4, 8, 12, 16, 24, 32))}")
+            protocol = rng.choice((TCP, TCP, TCP, UDP))
+            rule_id, ports = f"sgr-{group}-{number}", PortRange(port, port)
+            rules.append(SecurityGroupRule(rule_id, f"sg-{group}", direction, protocol, CidrPeer(cidr), ports))
+        groups[f"sg-{group}"] = SecurityGroup(f"sg-{group}", tuple(rules), vpc_id="vpc-1", account_id="1")
+    listed = [
+        NetworkInterface(
+            f"eni-{n:05d}",
+            addresses=(Address(4, 0x0A000000 + n), Address(6, (0x20010DB8 << 96) + 0x0A000000 + n)),
+            group_ids=(f"sg-{rng.randrange(GROUPS)}", f"sg-{rng.randrange(GROUPS)}"),
+            mac=0x020000000000 + n,
+            vpc_id="vpc-1",
+            account_id="1",
+        )
+        for n in range(interfaces)
+    ]
+    return Environment(
+        groups=groups,
+        interfaces={interface.interface_id: interface for interface in listed},
+        vpcs={"vpc-1": Vpc("vpc-1", (parse_cidr("10.0.0.0/8"),), account_id="1")},
+        closed=frozenset({("1", None)}),
+        peerings_described=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def snapshot() -> Snapshot:
+    return Snapshot.of(fleet())
+
+
+@pytest.fixture(scope="module")
+def capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("replay") / "large.pcap"
+    generate(path, megabytes=MEGABYTES, flows=100 * MEGABYTES)
+    return path
+
+
+def replayed(snapshot: Snapshot, path: Path, *, background: bool) -> Replay:
+    """A replay that has run to its end."""
+    run = replay(snapshot, scan_packets([path], background=background))
+    for _ in run:
+        pass
+    return run
+
+
+def packets_of(batch: PacketBatch, n: int) -> list[Packet]:
+    """The first n packets as the twin takes them."""
+
+    def optional(value: Any) -> int | None:
+        return None if value == NO_VALUE else int(value)
+
+    return [
+        Packet(
+            int(batch.family[i]),
+            int(batch.src_hi[i]) << 64 | int(batch.src_lo[i]),
+            int(batch.dst_hi[i]) << 64 | int(batch.dst_lo[i]),
+            int(batch.protocol[i]),
+            int(batch.srcport[i]),
+            int(batch.dstport[i]),
+            optional(batch.icmp_type[i]),
+            optional(batch.icmp_code[i]),
+            optional(batch.icmp_id[i]),
+            int(batch.tcp_flags[i]),
+            int(batch.fragment[i]),
+            int(batch.ip_id[i]),
+            int(batch.time[i]),
+        )
+        for i in range(n)
+    ]
+
+
+def check_against_twin(capture: Path) -> None:
+    """Packets by reason and verdict at both ends, on the first packets and a fleet that loops can bear."""
+    environment = fleet(256)
+    window = next(windows(scan_packets([capture], background=False), TWIN_PACKETS, TWIN_PACKETS))
+    batch, start, stop = window[0]
+    head = packets_of(batch, stop - start)
+    owner = {address: name for name, each in environment.interfaces.items() for address in each.addresses}
+    twin = Tracker(environment)
+    expected = Counter(
+        (answer.reason, answer.action)
+        for packet in head
+        for answer in twin.step(packet, owner.get(packet.source), owner.get(packet.destination))
+    )
+    cut = PacketBatch(
+        **{name: getattr(batch, name)[:stop] for name in PacketBatch.__slots__ if name != "quotes"},
+        quotes=batch.quotes,
+    )
+    run = replay(Snapshot.of(environment), [cut])
+    assert sum(len(verdicts) for verdicts in run) > 0
+    assert run.summary.answers == dict(expected)
+    assert start == 0
+
+
+@pytest.mark.parametrize("background", [False, True], ids=["one thread", "decoding ahead"])
+def test_replay(benchmark: Any, snapshot: Snapshot, capture: Path, background: bool) -> None:
+    check_against_twin(capture)
+    packets = replayed(snapshot, capture, background=background).summary.packets
+    benchmark.pedantic(
+        replayed, (snapshot, capture), {"background": background}, rounds=1 if SMALL else 5, warmup_rounds=1
+    )
+    if benchmark.stats:
+        benchmark.extra_info["packets per second"] = packets / benchmark.stats.stats.min
+
+
+def test_against_libpcap(
+    benchmark: Any,
+    snapshot: Snapshot,
+    capture: Path,
+    libpcap: Path,  # noqa: F811
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Ratios of a libpcap five-tuple loop's time to ours in alternating pairs: CPU time, and time on the clock."""
+    packets = replayed(snapshot, capture, background=True).summary.packets
+    by_cpu, by_clock, rates = [], [], []
+
+    def pair() -> None:
+        theirs = run_libpcap(libpcap, capture)[2]
+        begin = time.process_time()
+        replayed(snapshot, capture, background=False)
+        by_cpu.append(theirs / (time.process_time() - begin))
+        begin = time.perf_counter()
+        replayed(snapshot, capture, background=True)
+        ours = time.perf_counter() - begin
+        by_clock.append(theirs / ours)
+        rates.append(packets / ours)
+
+    benchmark.pedantic(pair, rounds=1 if SMALL else 7)
+    benchmark.extra_info["times libpcap, one thread"] = statistics.median(by_cpu)
+    benchmark.extra_info["times libpcap, decoding ahead"] = statistics.median(by_clock)
+    with capsys.disabled():
+        print(f"\nreplay: {statistics.median(rates) / 1e6:.2f} M packets/s;", end=" ")
+        print(f"times a libpcap five-tuple loop in C: {statistics.median(by_cpu):.2f} in one thread,", end=" ")
+        print(f"{statistics.median(by_clock):.2f} decoding ahead")
+
+
+def test_memory(benchmark: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The peak of a process of its own on 4 GB with 200 000 flows (both ways) stays under 1 GB."""
+    path = tmp_path / "huge.pcap"
+    generate(path, megabytes=LARGE, flows=50 * LARGE)
+    peak: list[float] = []
+
+    def run() -> None:
+        command = [sys.executable, "-m", "benchmarks.test_replay", str(path)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1])
+        peak.append(float(done.stdout))
+
+    benchmark.pedantic(run, rounds=1)
+    path.unlink()
+    benchmark.extra_info["peak MB"] = peak[0]
+    with capsys.disabled():
+        print(f"\npeak memory of a replay of {LARGE} MB with {50 * LARGE:,} flows: {peak[0]:.0f} MB")
+    assert peak[0] < 1000
+
+
+if __name__ == "__main__":
+    replayed(Snapshot.of(fleet()), Path(sys.argv[1]), background=True)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
