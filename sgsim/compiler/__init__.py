@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from sgsim.compiler.addresses import Holder, address_index, prefix_lists
-from sgsim.compiler.interfaces import interface_columns, services, specials, wide_groups
+from sgsim.compiler.interfaces import interface_columns, interface_records, services, specials, wide_groups
+from sgsim.compiler.layout import build_layout
 from sgsim.compiler.references import references, vpc_ids
 from sgsim.compiler.rules import Subjects, address_rows, rule_columns, subject_rows
 from sgsim.model import Environment, NetworkInterface, Semantics
 from sgsim.model.facts import AUTO_TRACKED_INTERFACE_TYPES
-from sgsim.tables import AddressRows, FamilyTables, RuleTables
+from sgsim.tables import AddressRows, FamilyTables, Interfaces, RuleTables, SubjectRows
 from sgsim.tables.lookup import NumberIndex
 
 __all__ = ["compile_environment"]
@@ -33,8 +34,11 @@ def compile_environment(environment: Environment, semantics: Semantics) -> RuleT
     rows = {family: address_rows(columns, family) for family in (4, 6)}
 
     wide = wide_groups(rows, len(groups))
+    carriers = interface_columns(interfaces, groups, group_numbers, vpc_numbers, wide, by_subject, semantics)
     families = {
-        family: _family(family, rows[family], environment, interfaces, vpc_numbers, list(subjects.prefix_lists))
+        family: _family(
+            family, rows[family], by_subject, carriers, environment, interfaces, list(subjects.prefix_lists)
+        )
         for family in (4, 6)
     }
     return RuleTables(
@@ -46,7 +50,7 @@ def compile_environment(environment: Environment, semantics: Semantics) -> RuleT
         v4=families[4],
         v6=families[6],
         subject_rows=by_subject,
-        interfaces=interface_columns(interfaces, groups, group_numbers, vpc_numbers, wide, by_subject, semantics),
+        interfaces=carriers,
         references=references(environment, semantics, subjects, group_numbers, vpc_numbers),
         exempt=semantics.exempt,
         untracked_flows=semantics.untracked_flows,
@@ -58,12 +62,13 @@ def compile_environment(environment: Environment, semantics: Semantics) -> RuleT
 def _family(
     family: int,
     rows: AddressRows,
+    by_subject: SubjectRows,
+    carriers: Interfaces,
     environment: Environment,
     interfaces: Sequence[NetworkInterface],
-    vpc_numbers: Mapping[str | None, int],
     prefix_list_ids: Sequence[str],
 ) -> FamilyTables:
-    networks = [vpc_numbers[interface.vpc_id] for interface in interfaces]
+    networks = carriers.vpc.tolist()
     private = [
         Holder(position, networks[position], interface.addresses, interface.prefixes)
         for position, interface in enumerate(interfaces)
@@ -78,14 +83,17 @@ def _family(
         for holder, interface in zip(private, interfaces)
         if interface.interface_type in AUTO_TRACKED_INTERFACE_TYPES
     ]
+    special = specials(family, interfaces, environment)
     return FamilyTables(
         rows=rows,
         prefix_lists=prefix_lists(family, prefix_list_ids, environment.prefix_lists),
         addresses=address_index(family, private),
         public_addresses=address_index(family, public),
         auto_tracked=address_index(family, tracked),
-        specials=specials(family, interfaces, environment),
+        specials=special,
         services=services(family),
+        layout=build_layout(family, rows, by_subject),
+        records=interface_records(carriers, special),
     )
 
 

@@ -25,7 +25,7 @@ from sgsim.tables.columns import PORT_UNKNOWN, SERVICE_BITS, AddressRows, Interf
 from sgsim.tables.exempt import OWN, RESOLVER, ROUTER, Services, Specials
 from sgsim.tables.lookup import split_addresses
 
-__all__ = ["interface_columns", "services", "specials"]
+__all__ = ["interface_columns", "interface_records", "services", "specials"]
 
 _CLASSIC_DNS = Cidr(*parse_address("172.16.0.23"), 32)
 _IPV6_ROUTER = Cidr(*parse_address("fe80:ec2::1"), 128)
@@ -64,6 +64,37 @@ def interface_columns(
             [interface.interface_type in AUTO_TRACKED_INTERFACE_TYPES for interface in interfaces], np.bool_
         ),
     )
+
+
+def interface_records(interfaces: Interfaces, special: Specials) -> npt.NDArray[np.uint32]:
+    """What rows need of their interface at once (see `FamilyTables.records`); 32 bytes an interface.
+
+    Bits of the second number: 0-15 the number of groups, 16 `unresolved`, 17 addresses that the record cannot hold,
+    18 and 19 `unfiltered`.
+    """
+    n = len(interfaces.vpc)
+    records = np.zeros((n, 8), np.uint32)
+    records[:, 0] = interfaces.offsets[:-1]
+    owner = np.repeat(np.arange(n), np.diff(special.offsets))
+    low, high = (half & np.uint64(0xFFFFFFFF) for half in (special.lo, special.last_lo))
+    spans = (special.hi != special.last_hi) | (special.lo >> np.uint64(32) != special.last_lo >> np.uint64(32))
+    low, high = np.where(spans, np.uint64(0), low), np.where(spans, np.uint64(0xFFFFFFFF), high)
+    own = special.kind == OWN
+    lowest, highest = np.full(n, 0xFFFFFFFF, np.uint64), np.zeros(n, np.uint64)
+    np.minimum.at(lowest, owner[own], low[own])
+    np.maximum.at(highest, owner[own], high[own])
+    lowest = np.minimum(lowest, highest)
+    records[:, 2], records[:, 3] = lowest, highest - lowest
+    several = np.zeros(n, np.bool_)
+    for column, kind in ((4, RESOLVER), (5, ROUTER)):
+        # The IPv6 router at fe80:ec2::1 is everyone's: link-local addresses are looked at anyway.
+        chosen = (special.kind == kind) & (special.hi != _IPV6_ROUTER.network >> 64)
+        records[owner[chosen], column] = low[chosen]
+        several |= np.bincount(owner[chosen], minlength=n) > 1
+    flags = interfaces.unresolved.astype(np.uint32) << 16 | several.astype(np.uint32) << 17
+    records[:, 1] = np.diff(interfaces.offsets) | flags | interfaces.unfiltered.astype(np.uint32) << 18
+    records[:, 6] = interfaces.wide
+    return records.ravel()
 
 
 def _bits_of(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 
-from sgsim.kernels.match_sets import SetStore
+from sgsim.kernels.match_sets import SetStore, merge
 from sgsim.verdicts import MatchSets
 
 __all__ = ["GrowingSets"]
@@ -26,6 +27,16 @@ class GrowingSets:
         while done < rows:
             self._reserve(room)
             done = kernel(done, self._store)
+
+    def add(self, sets: MatchSets) -> npt.NDArray[np.int32]:
+        """Intern foreign sets (which may hold equal ones); returns the number of each here."""
+        numbers = np.zeros(len(sets), np.int32)
+        largest = int(np.diff(sets.offsets).max(initial=0)) + 1
+        buffer = np.empty(largest, np.int32)
+        self.run(
+            lambda start, store: merge(start, sets.offsets, sets.members, buffer, store, numbers), len(sets), largest
+        )
+        return numbers
 
     def match_sets(self) -> MatchSets:
         """The sets interned so far."""

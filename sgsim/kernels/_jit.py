@@ -116,11 +116,11 @@ def helper(*, inline: bool = False) -> Callable[[F], F]: ...
 def helper(function: F | None = None, *, inline: bool = False) -> F | Callable[[F], F]:
     """Compile a function that only kernels call; never cached by itself.
 
-    LLVM inlines small helpers anyway; `inline` copies it into its callers before types are inferred.
+    LLVM inlines small helpers anyway; `inline` makes it.
     """
 
     def decorate(python_function: F) -> F:
-        options: dict[str, Any] = {"inline": "always"} if inline else {}
+        options: dict[str, Any] = {"forceinline": True} if inline else {}
         return numba.njit(nogil=True, error_model="numpy", **options)(python_function)  # type: ignore[no-any-return]
 
     return decorate if function is None else decorate(function)

@@ -112,7 +112,6 @@ def reference_truth(reference: int, peer: int, target: Any, interfaces: Any, tru
 @kernel
 def scan(
     start: int,
-    rows: npt.NDArray[np.int64],
     queries: Any,
     extra_bits: int,
     interfaces: Any,
@@ -126,15 +125,14 @@ def scan(
     store: Any,
     answers: Any,
 ) -> int:
-    """Answer `rows[start:]`; returns how far it came, short of the end if `store` is full.
+    """Answer the queries from `start` on; returns how far it came, short of the end if `store` is full.
 
     `extra_bits` are the leading bits that block lengths do not count: 96 for IPv4. `sure` and `maybe` are scratch
     for the rules of one interface.
     """
-    for at in range(start, len(rows)):
+    for row in range(start, len(queries.interface)):
         if not has_room(store, len(sure)):
-            return at
-        row = rows[at]
+            return row
         interface, direction, peer = queries.interface[row], queries.direction[row], queries.peer[row]
         hi, lo, first, last = queries.hi[row], queries.lo[row], queries.first[row], queries.last[row]
         sures, maybes, best, decides, everyone = 0, 0, np.uint64(0), -1, False
@@ -181,4 +179,4 @@ def scan(
         answers.match_set[row] = intern(store, sure, sures) if sures > 0 else intern(store, maybe, maybes)
         answers.deciding[row] = decides
         answers.everyone[row] = everyone
-    return len(rows)
+    return len(queries.interface)

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from sgsim.kernels._jit import helper
+from sgsim.kernels._jit import helper, kernel
 
-__all__ = ["SetStore", "has_room", "intern"]
+__all__ = ["SetStore", "has_room", "intern", "merge"]
 
 
 class SetStore(NamedTuple):
@@ -77,3 +77,26 @@ def equal(store: SetStore, number: int, buffer: npt.NDArray[np.int32], size: int
     for i in range(size):
         same &= store.members[start + i] == buffer[i]
     return same
+
+
+@kernel
+def merge(
+    start: int,
+    offsets: npt.NDArray[np.int64],
+    members: npt.NDArray[np.int32],
+    buffer: npt.NDArray[np.int32],
+    store: SetStore,
+    numbers: npt.NDArray[np.int32],
+) -> int:
+    """Put foreign sets from `start` on into a store; `numbers[i]` is what set i becomes.
+
+    `buffer` is as long as the largest set. Returns how far it came, short of the end if the store is full.
+    """
+    for number in range(start, len(offsets) - 1):
+        if not has_room(store, len(buffer)):
+            return number
+        size = offsets[number + 1] - offsets[number]
+        for i in range(size):
+            buffer[i] = members[offsets[number] + i]
+        numbers[number] = intern(store, buffer, size)
+    return len(offsets) - 1

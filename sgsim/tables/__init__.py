@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from sgsim.tables.columns import AddressRows, Interfaces, PrefixLists, SubjectRows
 from sgsim.tables.exempt import Services, Specials
+from sgsim.tables.layout import Layout
 from sgsim.tables.lookup import AddressIndex, NumberIndex, address_keys
 from sgsim.tables.references import References
 
@@ -21,7 +22,10 @@ __all__ = ["AddressRows", "FamilyTables", "Interfaces", "PrefixLists", "RuleTabl
 class FamilyTables:
     """What depends on the address family: rules with CIDR peers, prefix lists, who has which address.
 
-    `auto_tracked` are the addresses of interfaces whose connections are always tracked.
+    `layout` holds `rows` again, laid out for look-ups. `auto_tracked` are the addresses of interfaces whose
+    connections are always tracked. `records` uint32, 8 an interface: first group, flags and number of groups (see
+    `sgsim.compiler.interfaces`), lowest own address (its last 32 bits) and distance to the highest, Amazon's resolver,
+    the VPC router, `Interfaces.wide`, unused.
     """
 
     rows: AddressRows
@@ -31,6 +35,8 @@ class FamilyTables:
     auto_tracked: AddressIndex
     specials: Specials
     services: Services
+    layout: Layout
+    records: npt.NDArray[np.uint32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,13 +109,21 @@ class RuleTables:
     @cached_property
     def largest_union(self) -> int:
         """At most so many rules match one row: those of the interface with the most, of the busier direction."""
+        return max(1, int(self._unions.max(initial=0)))
+
+    @cached_property
+    def mean_union(self) -> int:
+        """How many rules an interface has in its busier direction, on average."""
+        return int(self._unions.mean()) if len(self._unions) else 0
+
+    @cached_property
+    def _unions(self) -> npt.NDArray[np.int64]:
         sizes = np.diff(self.v4.rows.offsets) + np.diff(self.v6.rows.offsets) + np.diff(self.subject_rows.offsets)
         by_group = np.append(sizes.reshape(-1, 2).max(axis=1, initial=0), 0)
         offsets = self.interfaces.offsets
-        if len(offsets) < 2 or not len(self.interfaces.groups):
-            return 1
         totals = np.concatenate(([0], np.cumsum(by_group[self.interfaces.groups])))
-        return max(1, int((totals[offsets[1:]] - totals[offsets[:-1]]).max()))
+        unions: npt.NDArray[np.int64] = totals[offsets[1:]] - totals[offsets[:-1]]
+        return unions
 
     @cached_property
     def nbytes(self) -> int:

@@ -1,0 +1,79 @@
+"""Pages of at most 64 rules: two lists of intervals with masks, for all pages at once."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["PAGE_ROWS", "Cuts", "cut", "interval_masks", "numbered_keys"]
+
+PAGE_ROWS = 64
+
+
+class Cuts(NamedTuple):
+    """Where owners' ranges begin and end: owner i's keys are `keys[offsets[i]:offsets[i + 1]]`, ascending.
+
+    A key is the last value of an interval; the last interval of an owner has none, so it has one more than keys.
+    `first` and `last` are the numbers of the first and last interval that each range covers.
+    """
+
+    keys: npt.NDArray[Any]
+    offsets: npt.NDArray[np.int64]
+    first: npt.NDArray[np.int64]
+    last: npt.NDArray[np.int64]
+
+
+def numbered_keys(owner: npt.NDArray[np.int64], keys: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """(owner, key) as one sortable column: uint64 for keys below 2**32, 24 bytes for IPv6 keys."""
+    if keys.dtype.kind == "S":
+        pairs = np.zeros((len(keys), 24), np.uint8)
+        pairs[:, :8] = owner.astype(">u8").view(np.uint8).reshape(-1, 8)
+        pairs[:, 8:] = keys.view(np.uint8).reshape(-1, 16)
+        return pairs.view("S24").reshape(len(keys))
+    return owner.astype(np.uint64) << np.uint64(32) | keys.astype(np.uint64)
+
+
+def cut(
+    owners: int,
+    owner: npt.NDArray[np.int64],
+    first: npt.NDArray[Any],
+    before: npt.NDArray[Any],
+    last: npt.NDArray[Any],
+    *,
+    from_start: npt.NDArray[np.bool_],
+    to_end: npt.NDArray[np.bool_],
+) -> Cuts:
+    """Cut each owner's values where its ranges begin and end.
+
+    Ranges run from `first` to `last`, inclusive; `before` is the value before `first`. `from_start` and `to_end` mark
+    ranges that begin at the lowest value and end at the highest, where nothing is to be cut.
+    """
+    begins, ends = ~from_start, ~to_end
+    number = np.concatenate((owner[begins], owner[ends]))
+    keys = np.concatenate((before[begins], last[ends]))
+    sorted_keys, index = np.unique(numbered_keys(number, keys), return_index=True)
+    offsets = np.zeros(owners + 1, np.int64)
+    np.cumsum(np.bincount(number[index], minlength=owners), out=offsets[1:])
+    return Cuts(
+        keys[index],
+        offsets,
+        np.searchsorted(sorted_keys, numbered_keys(owner, first)) - offsets[owner],
+        np.searchsorted(sorted_keys, numbered_keys(owner, last)) - offsets[owner],
+    )
+
+
+def interval_masks(
+    cuts: Cuts, owner: npt.NDArray[np.int64], bit: npt.NDArray[np.uint64]
+) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
+    """(the sum of the bits of the ranges that cover each interval, where each owner's intervals begin).
+
+    Each owner has one more mask than intervals, so that running sums return to zero between owners; where the bits
+    of an owner differ the sums are disjunctions, where they are all 1 they count.
+    """
+    base = cuts.offsets[:-1] + 2 * np.arange(len(cuts.offsets) - 1)
+    change = np.zeros(int(cuts.offsets[-1]) + 2 * (len(cuts.offsets) - 1), np.uint64)
+    np.add.at(change, base[owner] + cuts.first, bit)
+    np.subtract.at(change, base[owner] + cuts.last + 1, bit)
+    return np.cumsum(change, dtype=np.uint64), base

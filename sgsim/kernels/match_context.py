@@ -1,0 +1,80 @@
+"""What `match` works on: one int64 array of addresses and numbers, by name.
+
+The kernel and its helpers share this instead of thirty arguments (see `_memory`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["BLOCK", "PAIRS", "Context"]
+
+#: Rows: addresses of the columns of a FlowBlock. `SRC`, `DST`: uint32 (IPv4) or two uint64. PEER: int32, or 0.
+(
+    FAMILY, SRC, DST, SRCPORT, DSTPORT, PROTOCOL, ICMP_TYPE, ICMP_CODE, LATER, INTERFACE, DIRECTION, ROW,
+    PEER,
+) = range(13)  # fmt: skip
+#: Tables: see `tables.layout.Layout`, `tables.columns`, `tables.FamilyTables.records`.
+(
+    RECORDS, GROUPS, GROUP_OFFSETS, EXEMPT, UNTRACKED, DIRECTORY, PAGES_AT, REGIONS, NODES, LINES, MASKS,
+    COVERED, PAGE_ROWS, NODE_ROWS, KEYS_HI, KEYS_LO, RULE_LENGTH, RULE_FIRST, RULE_LAST, RULE, RULE_ORDER,
+    SUBJECT_OFFSETS, SUBJECT, SUBJECT_FIRST, SUBJECT_LAST, SUBJECT_RULE, SUBJECT_ORDER, LIST_OFFSETS, LIST_HI,
+    LIST_LO, LIST_LENGTH, LIST_UNRESOLVED, TARGET, TRUTH_OFFSETS, TRUTH_REFERENCES, TRUTHS,
+) = range(13, 49)  # fmt: skip
+#: The store of answers (see `match_store`): arrays, how many are used, and how many fit.
+(
+    SLOTS, INFO, ORDER, OFFSETS, MEMBERS, CELLS, USED_SLOTS, USED_ANSWERS, USED_MEMBERS, MOST_SLOTS,
+    MOST_ANSWERS, MOST_MEMBERS,
+) = range(49, 61)  # fmt: skip
+#: Results by ROW; REST: positions of rows that only the scan can answer, REST_USED of them.
+(
+    ACTION, REASON, MATCH_SET, DECIDING, UNTRACKED_OUT, REST, REST_USED, START, STOP,
+) = range(61, 70)  # fmt: skip
+#: Scratch, per row of the block: LOW uint32 (last 32 bits of the remote address), HI, LO uint64, SERVICE uint32,
+#: STATE uint8, ANSWER int32. Lists, int32 each, with their lengths: (row, table) pairs; pages, first by their place in
+#: the directory; nodes; subjects; WORD uint64 for masks.
+(
+    LOW, HI, LO, SERVICE, STATE, ANSWER, PAIR_ROW, PAIR_TABLE, PAGE_ROW, PAGE_AT, ADDRESS_AT, SERVICE_AT,
+    NODE_ROW, NODE_TABLE, NODE, SUBJECT_ROW, SUBJECT_TABLE, WORD, PAIRS_USED, PAGES_USED, NODES_USED,
+    SUBJECTS_USED,
+) = range(70, 92)  # fmt: skip
+
+FIELDS = {name: value for name, value in globals().items() if name.isupper() and value.__class__ is int}
+
+BLOCK = 512  #: rows that take each step together
+PAIRS = 4096  #: (row, group) pairs of a block
+
+_SCRATCH_SIZES = {
+    **dict.fromkeys(("LOW", "SERVICE", "ANSWER"), (BLOCK, np.uint32)),
+    **dict.fromkeys(("HI", "LO"), (BLOCK, np.uint64)),
+    "STATE": (BLOCK, np.uint8),
+    "WORD": (PAIRS, np.uint64),
+}
+
+
+class Context:
+    """The array, and whatever its addresses point into."""
+
+    def __init__(self) -> None:
+        self.numbers = np.zeros(len(FIELDS), np.int64)
+        self._kept: dict[str, npt.NDArray[Any]] = {}
+        for name, index in FIELDS.items():
+            if LOW <= index < PAIRS_USED:
+                size, dtype = _SCRATCH_SIZES.get(name, (PAIRS, np.int32))
+                self.set(name, np.empty(size, dtype))
+
+    def set(self, name: str, value: npt.NDArray[Any] | int) -> None:
+        """Give a number or a C-contiguous array its place."""
+        index = FIELDS[name]
+        if isinstance(value, np.ndarray):
+            assert value.flags.c_contiguous, name
+            self._kept[name] = value
+            self.numbers[index] = value.ctypes.data if value.size else 0
+        else:
+            self.numbers[index] = value
+
+    def __getitem__(self, name: str) -> int:
+        return int(self.numbers[FIELDS[name]])

@@ -1,0 +1,58 @@
+"""How one family's rules with CIDR peers are laid out for look-ups (docs/decisions/0001-table-layout.md).
+
+A table of at most 64 rules is one *page*: the addresses are cut into intervals where its blocks begin and end, and so
+are the services; each interval has a mask of the page's rules that hold all of it. The rules that match a row are the
+conjunction of two masks.
+
+A larger table is cut into *regions* of addresses. A region has at most one page, of rules whose blocks lie inside it,
+and a *node*: the innermost block around it among those that have too many rules in and below them for a page. A
+node's own rules are found by the service alone, then its parent's, and so on; where (nodes × service classes) is small
+enough a dense table of cells stands for that walk.
+
+Intervals are found by static search trees over uint32 keys (`lines`, 16 keys a line, see `compiler.trees`), or for
+IPv6 addresses by bisection over pairs. An interval is the number of keys below the value; keys are the last values of
+intervals, but for the last interval.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["EMPTY", "HAS_SUBJECTS", "PAGE", "REGIONS", "Layout"]
+
+#: Kinds of tables; HAS_SUBJECTS is a flag beside them.
+EMPTY, PAGE, REGIONS, HAS_SUBJECTS = 0, 1, 2, 4
+
+
+class Layout(NamedTuple):
+    """All tables of one family; indexes are into the arrays named.
+
+    `directory` int32 begins with 16 numbers a table: kind, region tree (line, depth), first region, first node, dense
+    service tree (line, depth), service classes (0: not dense), then a copy of the first 7 of its page's numbers where
+    the kind is PAGE, then the first dense cell. From `pages_at` on follow 8 numbers a page: address tree (line,
+    depth), first address mask, service tree (line, depth), first service mask, number of the page, first row in
+    `page_rows`. For IPv6 an address "tree" is (first key, keys) in `keys_hi`, `keys_lo`.
+
+    `regions` int32[regions, 2]: page or -1, node of the table or -1.
+
+    `nodes` int32[nodes, 8]: parent (node of the table, -1 for none), service tree (line, depth), first part, first
+    and last + 1 row in `node_rows`. `covered` bool: whether any rule of the node holds the part of the services.
+
+    `page_rows`, `node_rows` int32: rows of AddressRows, ascending. `cells`: how many cells all dense tables have.
+    """
+
+    directory: npt.NDArray[np.int32]
+    regions: npt.NDArray[np.int32]
+    nodes: npt.NDArray[np.int32]
+    lines: npt.NDArray[np.uint32]
+    masks: npt.NDArray[np.uint64]
+    covered: npt.NDArray[np.bool_]
+    page_rows: npt.NDArray[np.int32]
+    node_rows: npt.NDArray[np.int32]
+    keys_hi: npt.NDArray[np.uint64]
+    keys_lo: npt.NDArray[np.uint64]
+    cells: int
+    pages_at: int
