@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import random
 import uuid
 import zlib
 from collections.abc import Iterator
@@ -15,9 +16,12 @@ import pytest
 
 from sgsim.errors import TrafficInputError
 from sgsim.traffic.flowlogs import FIELD_VERSIONS, scan_flow_logs
+from sgsim.traffic.flowlogs.blocks import line_blocks
+from sgsim.traffic.flowlogs.inflate import inflate
 from sgsim.traffic.flowlogs.write import log_path, random_records, to_text, write_log, write_parquet
 
 from .support import classes, give_stdin, rows, scan, silences
+from .test_twin import TOKEN_TEXT
 
 FIELDS = tuple(name for name, version in FIELD_VERSIONS.items() if version <= 8)
 BEGIN = 1_700_000_400
@@ -162,6 +166,15 @@ def test_unterminated_and_long_lines(tmp_path: Path) -> None:
     assert classes(reader.counts[0]) == {"ok": 6, "line too long": 1}
 
 
+def test_well_compressed(tmp_path: Path) -> None:
+    """Text that grows a thousandfold is decompressed in portions."""
+    (tmp_path / "a.gz").write_bytes(gzip.compress(b"\n" * (40 << 20)))
+    sizes = [block.stop for block in line_blocks(inflate(iter([(tmp_path / "a.gz").read_bytes()]), []), [])]
+    assert sum(sizes) == 40 << 20 and max(sizes) <= 8 << 20
+    _, reader = scan(tmp_path / "a.gz")
+    assert classes(reader.counts[0]) == {"blank": 40 << 20}
+
+
 def parquet_like_text(tmp_path: Path, records: pa.Table, parquet: Path) -> None:
     text = write_log(records, tmp_path / "same.log")
     (wanted, _), (found, reader) = scan(text), scan(parquet)
@@ -229,6 +242,51 @@ def test_parquet_bad_rows(tmp_path: Path) -> None:
         "port above 65535": 1, "not a number": 1, "not an address": 1, "address families differ": 1, "incomplete": 1,
         "end before start": 1, "unknown action": 1, "ok": 1,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_parquet_odd_values_like_text(tmp_path: Path, seed: int) -> None:
+    """The same odd values in text columns and in lines fall into the same classes, row by row."""
+    rng = random.Random(seed)
+    columns = {name: column.to_pylist() for name, column in zip(FIELDS, random_records(seed, 400, FIELDS).columns)}
+    odd = [token for token in TOKEN_TEXT.split() if not token.startswith(("Transit", "2024"))]  # of lines only
+    fields = list(FIELDS)
+    rng.shuffle(fields)
+    rows_of_text = []
+    for i in range(400):
+        row = {name: "-" if columns[name][i] is None else str(columns[name][i]) for name in fields}
+        for name in rng.sample(fields, rng.choice((0, 0, 1, 2))):
+            row[name] = rng.choice(odd)
+        rows_of_text.append(row)
+    text = "".join(" ".join(values) + "\n" for values in [fields, *(row.values() for row in rows_of_text)])
+    (tmp_path / "a.log").write_text(text)
+    table = pa.table({name: [row[name] for row in rows_of_text] for name in fields})
+    write_parquet(table, tmp_path / "a.parquet", rows=150)
+    (wanted, lines), (found, parquet) = scan(tmp_path / "a.log"), scan(tmp_path / "a.parquet")
+    assert classes(lines.counts[0]) == {"header": 1} | classes(parquet.counts[0])
+    assert rows(found) == [{**row, "line": row["line"] - 1} for row in rows(wanted)]
+    assert silences(found) == silences(wanted)
+    first = {cause: line - 1 for cause, line in lines.counts[0].first_line.items()}
+    assert parquet.counts[0].first_line == first
+
+
+def test_parquet_shapes(tmp_path: Path) -> None:
+    """Without rows, with nothing but silences, as bytes, with narrow indices and nulls."""
+    empty = write_parquet(random_records(1, 0), tmp_path / "empty.parquet")
+    assert (scan(empty)[0], scan(empty)[1].counts[0].lines) == ([], 0)
+    quiet = random_records(1, 20, silent=1)
+    parquet_like_text(tmp_path, quiet, write_parquet(quiet, tmp_path / "quiet.parquet"))
+    records = random_records(2, 20, silent=0.3)
+    for name in ("srcaddr", "action", "interface-id"):
+        values = records[name].to_pylist()
+        distinct = [value for value in dict.fromkeys(values) if value is not None]
+        indices = pa.array([None if value is None else distinct.index(value) for value in values], pa.int8())
+        column = pa.DictionaryArray.from_arrays(indices, pa.array(distinct))
+        records = records.set_column(records.column_names.index(name), name, column)
+    position = records.column_names.index("dstaddr")
+    records = records.set_column(position, "dstaddr", records["dstaddr"].cast(pa.binary()))
+    path = write_parquet(records, tmp_path / "odd.parquet")
+    parquet_like_text(tmp_path, random_records(2, 20, silent=0.3), path)
 
 
 @pytest.mark.parametrize(
@@ -341,6 +399,7 @@ def test_s3(tmp_path: Path, bucket: str) -> None:
     assert [counts.lines for counts in reader.counts] == [801, 800]
     assert rows(batches) == [*wanted[0], *({**row, "source": 1} for row in wanted[1])]
     assert reader.bytes_read == reader.bytes_total == sum(path.stat().st_size for path in paths)
+    assert len(scan(s3(bucket, "AWSLogs/123456789010/vpcflowlogs/eu-central-?/**"))[1].counts) == 2
     for key in ("none/", "AWSLogs/*/none*"):
         with pytest.raises(TrafficInputError, match="no flow log there"):
             scan(s3(bucket, key))

@@ -17,6 +17,7 @@ __all__ = ["MAGIC", "inflate"]
 MAGIC = b"\x1f\x8b"
 _HEADER = 10  # bytes before the optional parts
 _EXTRA, _NAME, _COMMENT, _HEADER_CRC = 4, 8, 16, 2
+_LIMIT_TEXT = 4 << 20  #: bytes that are decompressed in one go, however well they were compressed
 _LIMIT_HEADER = 1 << 20
 
 
@@ -46,12 +47,12 @@ def _member(source: _Bytes, notes: list[str]) -> Generator[bytes, None, bool]:
     decompressor = isal_zlib.decompressobj(wbits=-15)
     checksum, length, first = 0, 0, True
     while not decompressor.eof:
-        chunk = source.take()
+        chunk = decompressor.unconsumed_tail or source.take()
         if not chunk:
             notes.append(f"the gzip data ends early, after byte {source.position}")
             return False
         try:
-            text = decompressor.decompress(chunk)
+            text = decompressor.decompress(chunk, _LIMIT_TEXT)
         except Exception:  # isal's error is a plain Exception subclass of a private module
             if first:
                 yield from _until_defect(chunk)

@@ -15,7 +15,7 @@ from sgsim.kernels import flowlog_codes as codes
 from sgsim.traffic.flowlogs.fields import LogFormat
 from sgsim.traffic.flowlogs.pieces import ParsedPiece
 from sgsim.traffic.flowlogs.rows import NUMBERS
-from sgsim.traffic.flowlogs.sources import STDIN, Source
+from sgsim.traffic.flowlogs.sources import Source
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -51,7 +51,7 @@ def row_pieces(
     from pyarrow import parquet
 
     try:
-        opened = pa.BufferReader(head + file.read()) if source.name == STDIN else file
+        opened = file if file.seekable() else pa.BufferReader(head + file.read())
         reader = parquet.ParquetFile(opened)
         schema, total = reader.schema_arrow, reader.metadata.num_rows
     except (pa.ArrowException, OSError, ValueError) as error:

@@ -24,7 +24,7 @@ def pieces_of(
     """The pieces of a file in order; `given` is the format of text without a header. Raises TrafficInputError."""
     file = source.open()
     try:
-        meter = _Meter(chunks(file, source.name))
+        meter = _Meter(chunks(file, source))
         first = next(meter, b"")
         if first.startswith(_PARQUET):
             yield from row_pieces(file, first, source, index, wanted, notes, strict=strict)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import io
 import os
 import re
 import sys
@@ -18,10 +17,12 @@ __all__ = ["STDIN", "Source", "chunks", "expand"]
 
 STDIN = "<stdin>"
 _CHUNK = 1 << 18
+_REMOTE_CHUNK = 8 << 20  # each read of an object is a request
 _SUFFIXES = frozenset({".log", ".gz", ".parquet", ".txt", ".json", ".jsonl", ".dat", ""})
 _STAMP = re.compile(r"_(\d{8}T\d{4})Z_")
 _OURS = frozenset({"vpcflowlogs", "aws-service=vpcflowlogs"})
 _GLOB = re.compile(r"[*?\[]")
+_QUERY = re.compile(r"\?(?=(?:endpoint_override|scheme|region|anonymous|access_key|secret_key)=)")
 
 
 @dataclass(frozen=True)
@@ -45,13 +46,14 @@ class Source:
             raise unreadable(self.name, error) from error
 
 
-def chunks(file: BinaryIO, name: str) -> Iterator[bytes]:
-    """The file in pieces of 256 KiB."""
+def chunks(file: BinaryIO, source: Source) -> Iterator[bytes]:
+    """The file in pieces of 256 KiB, an object in pieces of 8 MiB."""
+    size = _CHUNK if source.filesystem is None else _REMOTE_CHUNK
     try:
-        while chunk := file.read(_CHUNK):
+        while chunk := file.read(size):
             yield bytes(chunk)
     except OSError as error:
-        raise unreadable(name, error) from error
+        raise unreadable(source.name, error) from error
 
 
 def unreadable(name: str, error: OSError) -> TrafficInputError:
@@ -151,13 +153,13 @@ def _expand_s3(uri: str, notes: list[str]) -> list[Source]:
     """
     from pyarrow import fs
 
-    address, _, query = uri.removeprefix("s3://").partition("?") if "=" in uri else (uri[5:], "", "")
+    address, *queries = _QUERY.split(uri.removeprefix("s3://"), maxsplit=1)
     bucket, _, key = address.partition("/")
     pattern = f"{bucket}/{key}"
     fixed = _GLOB.split(pattern, maxsplit=1)[0]
     base = fixed if fixed == pattern else fixed.rsplit("/", 1)[0]
     try:
-        filesystem, _ = fs.FileSystem.from_uri(f"s3://{bucket}" + (f"?{query}" if query else ""))
+        filesystem, _ = fs.FileSystem.from_uri("?".join([f"s3://{bucket}", *queries]))
         info = filesystem.get_file_info(base.rstrip("/"))
         if info.type == fs.FileType.File:
             return [Source(uri, info.path, info.size, filesystem)]
@@ -187,12 +189,3 @@ def glob_to_regex(pattern: str) -> str:
     return "".join(
         known.get(part) or (part.replace("[!", "[^") if part[:1] == "[" else re.escape(part)) for part in parts
     )
-
-
-def seekable(file: BinaryIO) -> BinaryIO:
-    """The file, or its whole content in memory where it cannot seek: Parquet keeps its schema at the end."""
-    try:
-        file.seek(0)
-    except (OSError, io.UnsupportedOperation):
-        return io.BytesIO(file.read())
-    return file
