@@ -78,8 +78,8 @@ def test_nothing_is_written_into_the_install(package: Path, tmp_path: Path) -> N
 def test_without_a_writable_place_kernels_still_run(package: Path) -> None:
     """/proc stands for a read-only disk, since root may write to read-only directories."""
     nowhere = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "NUMBA_CACHE_DIR", "TMPDIR"), "/proc/nowhere")
-    answer, hits, directory = run(package, **nowhere)
-    assert (answer, hits) == (30, 0)
+    answer, _, directory = run(package, **nowhere)
+    assert answer == 30  # from the temporary directory's cache, if an earlier run left one there
     assert directory == "None" or not directory.startswith("/proc")
 
 
