@@ -109,7 +109,7 @@ UNTIMED: Final = 7  #: packets without a time of their own
 OVERLONG: Final = 8  #: packets of which more was captured than the snap length allows
 STATE: Final = 9
 
-NEED_MORE, FULL, BAD_LENGTH, SECTION, DESCRIPTION, SKIP, BAD_TRAILER = range(7)
+NEED_MORE, FULL, BAD_LENGTH, SECTION, DESCRIPTION, SKIP, BAD_TRAILER, PACKET, OTHER_BLOCK = range(9)
 
 # Columns of a pcapng interface table, int64[interfaces, DESCRIPTION_COLUMNS].
 D_LINK, D_UNITS, D_SCALE, D_OFFSET, D_SNAPLEN, D_NUMBER, DESCRIPTION_COLUMNS = range(7)

@@ -18,6 +18,7 @@ __all__ = ["walk_pcap", "walk_pcapng"]
 
 _BILLION = 1_000_000_000
 _MAX = 2**63 - 1
+_DESCRIPTION, _OBSOLETE, _SIMPLE, _ENHANCED = 1, 2, 3, 6  # pcapng block types
 
 
 @helper
@@ -107,6 +108,30 @@ def _nanoseconds(high: int, low: int, units: int, scale: int, offset: int) -> An
     return time + offset
 
 
+@helper
+def _block(block: int, left: int, swapped: int, limit: int) -> tuple[int, int, int]:
+    """What lies at an address with `left` bytes to go: (PACKET, OTHER_BLOCK or why to stop, block type, length)."""
+    if left < 12:
+        return c.NEED_MORE, 0, 12
+    kind = _u32(block, swapped)
+    if kind == 0x0A0D0D0A:  # in its own byte order, which is not known yet
+        return c.SECTION, kind, 12
+    length = _u32(block + 4, swapped)
+    is_packet = kind in (_ENHANCED, _SIMPLE, _OBSOLETE)
+    shortest = 32 if is_packet and kind != _SIMPLE else 16 if is_packet else 12
+    if length < shortest or length & 3:
+        return c.BAD_LENGTH, kind, length
+    if not is_packet and kind != _DESCRIPTION:
+        return c.OTHER_BLOCK if left >= length else c.SKIP, kind, length
+    if length > limit:
+        return c.BAD_LENGTH, kind, length
+    if left < length:
+        return c.NEED_MORE, kind, length
+    if _u32(block + length - 4, swapped) != length:
+        return c.BAD_TRAILER, kind, length
+    return c.PACKET if is_packet else c.DESCRIPTION, kind, length
+
+
 @kernel
 def walk_pcapng(
     buffer: Any, end: int, index: Any, room: int, interfaces: Any, swapped: int, limit: int, state: Any
@@ -121,43 +146,20 @@ def walk_pcapng(
     at, n = state[c.AT], 0
     status = c.FULL
     while n < room:
-        left = end - at
-        if left < 12:
-            status, state[c.NEEDED] = c.NEED_MORE, 12
-            break
-        block = _u32(memory + at, swapped)
-        if block == 0x0A0D0D0A:
-            status = c.SECTION
-            break
-        length = _u32(memory + at + 4, swapped)
-        is_packet = block == 6 or block == 3 or block == 2
-        fixed = 32 if block != 3 else 16
-        if length < 12 or length & 3 or (is_packet and length < fixed):
-            status, state[c.NEEDED] = c.BAD_LENGTH, length
-            break
-        if not is_packet and block != 1:
-            if left < length:
-                status, state[c.NEEDED] = c.SKIP, length
-                break
-            at += length
+        block = memory + at
+        status, kind, length = _block(block, end - at, swapped, limit)
+        if status == c.OTHER_BLOCK:
+            at, status = at + length, c.FULL
             continue
-        if length > limit:
-            status, state[c.NEEDED] = c.BAD_LENGTH, length
+        if status != c.PACKET:
+            state[c.NEEDED] = length
             break
-        if left < length:
-            status, state[c.NEEDED] = c.NEED_MORE, length
-            break
-        if _u32(memory + at + length - 4, swapped) != length:
-            status = c.BAD_TRAILER
-            break
-        if block == 1:
-            status = c.DESCRIPTION
-            break
+        status = c.FULL
         state[c.RECORDS] += 1
         time = latest
         link, number = np.int64(c.LINK_DECIDED + c.BAD_INTERFACE), np.int64(0)
-        if block == 3:
-            wire, head = _u32(memory + at + 8, swapped), 12
+        if kind == _SIMPLE:
+            wire, head = _u32(block + 8, swapped), 12
             captured = min(wire, length - 16)
             if len(interfaces) > 0:
                 if interfaces[0, c.D_SNAPLEN] > 0:
@@ -165,13 +167,13 @@ def walk_pcapng(
                 link, number = interfaces[0, c.D_LINK], interfaces[0, c.D_NUMBER]
             state[c.UNTIMED] += 1
         else:
-            interface = _u32(memory + at + 8, swapped) if block == 6 else _u16(memory + at + 8, swapped)
-            captured, wire, head = _u32(memory + at + 20, swapped), _u32(memory + at + 24, swapped), 28
+            interface = _u32(block + 8, swapped) if kind == _ENHANCED else _u16(block + 8, swapped)
+            captured, wire, head = _u32(block + 20, swapped), _u32(block + 24, swapped), 28
             if interface < len(interfaces) and interfaces[interface, c.D_UNITS] != c.UNUSABLE:
                 number, link = interfaces[interface, c.D_NUMBER], interfaces[interface, c.D_LINK]
                 stamp = _nanoseconds(
-                    _u32(memory + at + 12, swapped),
-                    _u32(memory + at + 16, swapped),
+                    _u32(block + 12, swapped),
+                    _u32(block + 16, swapped),
                     interfaces[interface, c.D_UNITS],
                     interfaces[interface, c.D_SCALE],
                     interfaces[interface, c.D_OFFSET],

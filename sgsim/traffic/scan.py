@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -40,7 +41,7 @@ class PacketScan:
             raise TrafficInputError("is named twice", source="<stdin>", advice="give standard input once")
         self._paths = list(paths)
         self._decapsulate = decapsulate
-        self._background = len(os.sched_getaffinity(0)) > 1 if background is None else background
+        self._background = _cores() > 1 if background is None else background
         self._read = [0] * len(paths)
         self.counts = []
         self.bytes_total = 0
@@ -70,16 +71,17 @@ class PacketScan:
     def _look_at(self, source: int) -> Waiting:
         """Check that a file is a capture and see when it begins; one that cannot be read twice stays open."""
         path = self._paths[source]
-        if len(self._paths) == 1 or os.fspath(path) == "-" or not Path(path).is_file():
+        if os.fspath(path) == "-" or not Path(path).is_file():
             capture = self._capture(source)
             waiting = Waiting(source, None, partial(self._batches, source, capture))
         else:
             capture = self._capture(source, buffer_bytes=_PEEK_BYTES)
-            waiting = Waiting(source, capture.first_time(), partial(self._batches, source, None))
-            capture.close()
+            with closing(capture):
+                begins = capture.first_time() if len(self._paths) > 1 else None
+            waiting = Waiting(source, begins, partial(self._batches, source, None))
         self.counts.append(PacketCounts(capture.counts.source))
-        known = self.bytes_total is not None and capture.size is not None
-        self.bytes_total = self.bytes_total + capture.size if known else None  # type: ignore[operator]
+        total, size = self.bytes_total, capture.size
+        self.bytes_total = None if total is None or size is None else total + size
         return waiting
 
     def _batches(self, source: int, capture: Capture | None) -> Iterator[Decoded]:
@@ -101,3 +103,8 @@ def scan_packets(
     one batch ahead of the caller; by default where there is more than one core.
     """
     return PacketScan(paths, decapsulate=decapsulate, background=background)
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
