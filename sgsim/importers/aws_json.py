@@ -292,11 +292,12 @@ class MissingListing(Wire):
 
 
 class Collection(Wire):
-    """What `sgsim collect` notes beside the listings of one Region."""
+    """What `sgsim collect` and `sgsim apply` note beside the listings of one Region; only the latter write `closed`."""
 
-    collected_at: str
+    collected_at: str | None = None
     account: str | None = None
     region: str | None = None
+    closed: bool | None = None
     missing: tuple[MissingListing, ...] = ()
 
 

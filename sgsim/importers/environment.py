@@ -114,6 +114,6 @@ def _build(groups: Groups, surroundings: Surroundings, notes: Notes) -> Environm
         closed=closed,
         peerings_described=notes.describes("VpcPeeringConnections"),
         gateways_described=notes.describes("TransitGatewayAttachments", "TransitGatewayVpcAttachments"),
-        collected_at=min((one.collected_at for one in notes.collected.values()), default=None),
+        collected_at=min((one.collected_at for one in notes.collected.values() if one.collected_at), default=None),
         warnings=tuple(notes.warnings),
     )

@@ -19,12 +19,17 @@ World = tuple[str | None, str | None]
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What `sgsim collect` noted about one folder."""
+    """What `sgsim collect` or `sgsim apply` noted about one folder.
+
+    `closed` is given where the folder was written from an environment: account, Region and closedness are then
+    exactly what the notes say, and are not worked out from other files.
+    """
 
     account_id: str | None
     region: str | None
-    collected_at: datetime
+    collected_at: datetime | None
     missing: tuple[tuple[str, str, str], ...]
+    closed: bool | None = None
 
     def lacks(self, key: str) -> bool:
         """Whether the listing with this top-level key could not be had."""
@@ -33,14 +38,16 @@ class Collected:
 
 def read_collection(wire: aws_json.Collection) -> Collected:
     """The notes of `sgsim collect`. Raises BadFieldError."""
+    if wire.collected_at is None and wire.closed is None:
+        raise BadFieldError("", "the object misses the field CollectedAt")
     try:
-        moment = datetime.fromisoformat(wire.collected_at)
+        moment = None if wire.collected_at is None else datetime.fromisoformat(wire.collected_at)
     except ValueError:
         raise BadFieldError("CollectedAt", f"{shown(wire.collected_at)} is not a date and time") from None
-    if moment.tzinfo is None:
+    if moment is not None and moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     missing = tuple((entry.call, entry.key, entry.reason) for entry in wire.missing)
-    return Collected(wire.account or None, wire.region or None, moment, missing)
+    return Collected(wire.account or None, wire.region or None, moment, missing, wire.closed)
 
 
 @dataclass(slots=True)
@@ -61,11 +68,15 @@ def fill_places(
     """
     vpc_regions = _vpc_regions((groups, interfaces, subnets), peerings)
     kinds = (groups, interfaces, vpcs, subnets)
+    exact = {folder: notes for folder, notes in collected.items() if notes.closed is not None}
     for name in ("region", "account_id"):
         told: dict[str, set[str]] = {}
         for views in kinds:
             for identifier, fields in views.fields.items():
-                if name == "region" and name not in fields:
+                if exact and (notes := exact.get(folder_of(views.origins[identifier].source))) is not None:
+                    if name not in fields and (noted := getattr(notes, name)) is not None:
+                        fields[name] = noted
+                elif name == "region" and name not in fields:
                     vpc_id = identifier if views is vpcs else fields.get("vpc_id")
                     if vpc_id in vpc_regions:
                         fields[name] = vpc_regions[vpc_id]
@@ -77,6 +88,8 @@ def fill_places(
                 if name not in fields:
                     source = views.origins[identifier].source
                     notes = collected.get(folder_of(source))
+                    if notes is not None and notes.closed is not None:
+                        continue
                     value = (getattr(notes, name) if notes else None) or _only(told.get(source, set())) or everywhere
                     if value is not None:
                         fields[name] = value
@@ -141,6 +154,8 @@ def _home(worlds: set[World], listed: ListedIds, groups: Views, collected: Mappi
     shared (docs/semantics.md §1.9).
     """
     notes = collected.get(listed.listing.folder)
+    if notes is not None and notes.closed is not None:
+        return {(notes.account_id, notes.region)} if notes.closed else set()
     if notes is not None and notes.account_id is not None:
         return {(notes.account_id, notes.region)}
     if len({account for account, _ in worlds}) < 2:
