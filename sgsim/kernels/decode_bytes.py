@@ -1,7 +1,7 @@
 """Loads from and stores to raw memory, as one machine instruction each.
 
 Why addresses and not arrays: numba counts references, atomically, to every array handed to a helper that LLVM inlines
-late; that was three quarters of the decoder's time (42 ns a packet, 12 without). And shifting single bytes together
+late; that was two thirds of the decoder's time (42 ns a packet, 14 without). And shifting single bytes together
 costs four to eight times one load: numba's wrap-around of negative indexes keeps LLVM from seeing it.
 
 Nothing here checks bounds: whoever calls has compared the last byte with the end of the captured part, and a test

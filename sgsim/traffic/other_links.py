@@ -36,19 +36,21 @@ def find_ip(frame: bytes, link_type: int) -> tuple[int, str]:
     link = link_types.get(link_type)
     if link is None:
         return -c.UNSUPPORTED_LINK, f"link type {link_type}"
+    talkative = logging.getLogger("scapy.runtime")
+    was_disabled, talkative.disabled = talkative.disabled, True
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            packet = link(frame)
-            for layer in _layers(packet):
-                if isinstance(layer, ip | ipv6):
-                    at = frame.find(bytes(layer.original))
-                    if layer.original and at >= 0:
-                        return at, ""
-                    return -c.UNSUPPORTED_LINK, f"link type {link_type} with compressed or rewritten IP headers"
+        packet = link(frame)
+        for layer in _layers(packet):
+            if isinstance(layer, ip | ipv6):
+                at = frame.find(bytes(layer.original))
+                if layer.original and at >= 0:
+                    return at, ""
+                return -c.UNSUPPORTED_LINK, f"link type {link_type} with compressed or rewritten IP headers"
     except Exception:  # scapy raises whatever its field code happens to raise on damaged bytes
         return -c.BAD_OTHER_LINK, f"link type {link_type}: scapy cannot dissect the packet"
-    return -c.NOT_IP_OTHER_LINK, f"link type {link_type} ({getattr(packet, 'name', '?')}) without IP"
+    finally:
+        talkative.disabled = was_disabled
+    return -c.NOT_IP_OTHER_LINK, f"link type {link_type} ({packet.name}) without IP"
 
 
 def _layers(packet: Any) -> Any:

@@ -20,7 +20,7 @@ class Window:
     """Bytes [state[AT], end) of a stream in a buffer that is moved along it; `state` is what the walkers keep.
 
     The buffer has a margin in front. What is left of the last read moves to the end of the margin, so that the next
-    read lands on a page boundary, which the kernel copies to 5 to 10 % faster.
+    read lands on a page boundary, which the kernel copies to up to 10 % faster.
     """
 
     def __init__(self, stream: ByteStream, size: int = BUFFER_BYTES) -> None:
