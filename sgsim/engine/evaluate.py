@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from sgsim.engine.peers import PeerEntries
-from sgsim.engine.queries import flows_of, peers_of, queries, remotes
+from sgsim.engine.queries import context_of, peers_of, queries, remotes
 from sgsim.engine.sets import GrowingSets
 from sgsim.engine.snapshot import Snapshot
 from sgsim.flows import AMBIGUOUS, NO_INTERFACE, FlowBlock, FlowTable
-from sgsim.kernels.exempt import Flows, exempt
+from sgsim.kernels.exempt import exempt
 from sgsim.kernels.match_scan import Answers, PeerTruths, scan
 from sgsim.model import TCP, UDP
 from sgsim.tables import RuleTables
@@ -85,6 +85,8 @@ def _together(calls: list[_Call], out: _Columns) -> MatchSets:
     sets = GrowingSets()
     for part in parts:
         numbers = sets.add(part.sets)
+        if (numbers == np.arange(len(numbers))).all():
+            continue
         for rows in part.rows:
             out.match_set[rows] = numbers[out.match_set[rows]]
             out.possible_set[rows] = numbers[out.possible_set[rows]]
@@ -107,12 +109,12 @@ class _Call:
     ) -> None:
         self.tables, self.block, self.out = tables, block, out
         self.parts: list[_Part] = []
-        flows, entries = flows_of(block), PeerEntries()
+        entries = PeerEntries()
         self.peer = peers_of(tables, block, entries)
         self.truths = PeerTruths(*entries.columns())
         left = np.arange(len(block)) if scan_only else self._match(threads)
         if len(left):
-            self._scan(self._sort_out(flows, left))
+            self._scan(self._sort_out(left))
         if tables.untracked_flows:
             self._keep_auto_tracked()
 
@@ -133,7 +135,7 @@ class _Call:
             self.parts.append(_Part(part.sets, rows, part.repeated))
         return left
 
-    def _sort_out(self, flows: Flows, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def _sort_out(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Of some rows, answer those that no rule is asked about; returns the others."""
         tables, block, out = self.tables, self.block, self.out
         out.deciding_rule[block.row[rows]] = -1
@@ -142,11 +144,10 @@ class _Call:
         self._set(rows[interface == AMBIGUOUS], Verdict.UNKNOWN, Reason.AMBIGUOUS_INTERFACE)
         rows = rows[interface >= 0]
         if tables.exempt:
-            part = tables.family(block.family)
-            never_seen: npt.NDArray[np.bool_] = np.zeros(len(block), np.bool_)
-            exempt(rows, flows, part.specials, part.services, never_seen)
-            self._set(rows[never_seen[rows]], Verdict.ACCEPT, Reason.EXEMPT)
-            rows = rows[~never_seen[rows]]
+            never_seen: npt.NDArray[np.bool_] = np.zeros(len(rows), np.bool_)
+            exempt(context_of(tables, block).numbers, rows, never_seen)
+            self._set(rows[never_seen], Verdict.ACCEPT, Reason.EXEMPT)
+            rows = rows[~never_seen]
         unfiltered = (tables.interfaces.unfiltered[block.interface[rows]] >> block.direction[rows] & 1) != 0
         self._set(rows[unfiltered], Verdict.ACCEPT, Reason.UNFILTERED)
         asked: npt.NDArray[np.int64] = rows[~unfiltered]

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from sgsim.engine.queries import context_of
 from sgsim.flows import FlowBlock
 from sgsim.kernels.match import match
-from sgsim.kernels.match_context import Context
 from sgsim.kernels.match_scan import PeerTruths
 from sgsim.kernels.match_store import BY_LIST, rehash
 from sgsim.tables import RuleTables
@@ -86,8 +86,8 @@ class _Worker:
     ) -> None:
         self.left: list[npt.NDArray[np.int64]] = []
         self._ranges: list[tuple[int, int]] = []
-        self._context = Context()
-        self._set(_flows(block), PEER=peer, **results, **_tables(tables, block.family))
+        self._context = context_of(tables, block)
+        self._set(results, PEER=peer, SAME_TABLE=-1)
         self._store = _first_store(tables.family(block.family).layout.cells, tables.largest_union)
         self._set(self._store, USED_ANSWERS=1, USED_MEMBERS=0, USED_SLOTS=0)
         self._set(
@@ -141,63 +141,6 @@ class _Worker:
             rehash(store["SLOTS"], slots)
             store["SLOTS"] = slots
         self._set(store, **self._room())
-
-
-def _flows(block: FlowBlock) -> dict[str, Any]:
-    return {
-        "FAMILY": block.family,
-        "SRC": block.srcaddr,
-        "DST": block.dstaddr,
-        "SRCPORT": block.srcport,
-        "DSTPORT": block.dstport,
-        "PROTOCOL": block.protocol,
-        "ICMP_TYPE": block.icmp_type,
-        "ICMP_CODE": block.icmp_code,
-        "LATER": block.later_fragment,
-        "INTERFACE": block.interface,
-        "DIRECTION": block.direction,
-        "ROW": block.row,
-    }
-
-
-def _tables(tables: RuleTables, family: int) -> dict[str, Any]:
-    part = tables.family(family)
-    layout, rows, by_subject, lists = part.layout, part.rows, tables.subject_rows, part.prefix_lists
-    return {
-        "RECORDS": part.records,
-        "GROUPS": tables.interfaces.groups,
-        "GROUP_OFFSETS": tables.interfaces.offsets,
-        "EXEMPT": int(tables.exempt),
-        "UNTRACKED": int(tables.untracked_flows),
-        "DIRECTORY": layout.directory,
-        "PAGES_AT": layout.pages_at,
-        "REGIONS": layout.regions,
-        "NODES": layout.nodes,
-        "LINES": layout.lines,
-        "MASKS": layout.masks,
-        "COVERED": layout.covered,
-        "PAGE_ROWS": layout.page_rows,
-        "NODE_ROWS": layout.node_rows,
-        "KEYS_HI": layout.keys_hi,
-        "KEYS_LO": layout.keys_lo,
-        "RULE_LENGTH": rows.length,
-        "RULE_FIRST": rows.first,
-        "RULE_LAST": rows.last,
-        "RULE": rows.rule,
-        "RULE_ORDER": rows.order,
-        "SUBJECT_OFFSETS": by_subject.offsets,
-        "SUBJECT": by_subject.subject,
-        "SUBJECT_FIRST": by_subject.first,
-        "SUBJECT_LAST": by_subject.last,
-        "SUBJECT_RULE": by_subject.rule,
-        "SUBJECT_ORDER": by_subject.order,
-        "LIST_OFFSETS": lists.offsets,
-        "LIST_HI": lists.hi,
-        "LIST_LO": lists.lo,
-        "LIST_LENGTH": lists.length,
-        "LIST_UNRESOLVED": lists.unresolved,
-        "TARGET": tables.references.target,
-    }
 
 
 def _first_store(cells: int, largest_union: int) -> dict[str, npt.NDArray[Any]]:

@@ -9,35 +9,91 @@ import numpy.typing as npt
 
 from sgsim.engine.peers import PeerEntries, find_peers
 from sgsim.flows import EGRESS, INGRESS, FlowBlock
-from sgsim.kernels.exempt import Flows
+from sgsim.kernels.match_context import Context
 from sgsim.kernels.match_scan import NOT_MEMBER, Queries
 from sgsim.model import ICMP, ICMPV6, TCP, UDP
 from sgsim.tables import RuleTables
 from sgsim.tables.columns import ICMP_CODES, ICMP_UNKNOWN, PORT_UNKNOWN, SERVICE_BITS
 
-__all__ = ["flows_of", "peers_of", "queries", "remotes"]
+__all__ = ["context_of", "peers_of", "queries", "remotes"]
 
 
-def flows_of(block: FlowBlock) -> Flows:
-    """A block as kernels take it."""
-    none4, none6 = np.empty(0, np.uint32), np.empty((0, 2), np.uint64)
-    four = block.family == 4
-    return Flows(
-        block.family,
-        block.srcaddr if four else none4,
-        block.dstaddr if four else none4,
-        none6 if four else block.srcaddr,
-        none6 if four else block.dstaddr,
-        block.srcport,
-        block.dstport,
-        block.protocol,
-        block.icmp_type,
-        block.icmp_code,
-        block.later_fragment,
-        block.interface,
-        block.direction,
-        block.row,
-    )
+def context_of(tables: RuleTables, block: FlowBlock) -> Context:
+    """A block and the tables of its family as the `match` and `exempt` kernels take them."""
+    context = Context()
+    for name, value in {**_flows(block), **_tables(tables, block.family)}.items():
+        context.set(name, value)
+    return context
+
+
+def _flows(block: FlowBlock) -> dict[str, Any]:
+    return {
+        "FAMILY": block.family,
+        "SRC": block.srcaddr,
+        "DST": block.dstaddr,
+        "SRCPORT": block.srcport,
+        "DSTPORT": block.dstport,
+        "PROTOCOL": block.protocol,
+        "ICMP_TYPE": block.icmp_type,
+        "ICMP_CODE": block.icmp_code,
+        "LATER": block.later_fragment,
+        "INTERFACE": block.interface,
+        "DIRECTION": block.direction,
+        "ROW": block.row,
+    }
+
+
+def _tables(tables: RuleTables, family: int) -> dict[str, Any]:
+    part = tables.family(family)
+    layout, rows, by_subject, lists = part.layout, part.rows, tables.subject_rows, part.prefix_lists
+    return {
+        "RECORDS": part.records,
+        "GROUPS": tables.interfaces.groups,
+        "GROUP_OFFSETS": tables.interfaces.offsets,
+        "EXEMPT": int(tables.exempt),
+        "UNTRACKED": int(tables.untracked_flows),
+        "DIRECTORY": layout.directory,
+        "PAGES_AT": layout.pages_at,
+        "REGIONS": layout.regions,
+        "NODES": layout.nodes,
+        "LINES": layout.lines,
+        "MASKS": layout.masks,
+        "COVERED": layout.covered,
+        "PAGE_ROWS": layout.page_rows,
+        "NODE_ROWS": layout.node_rows,
+        "KEYS_HI": layout.keys_hi,
+        "KEYS_LO": layout.keys_lo,
+        "RULE_LENGTH": rows.length,
+        "RULE_FIRST": rows.first,
+        "RULE_LAST": rows.last,
+        "RULE": rows.rule,
+        "RULE_ORDER": rows.order,
+        "SUBJECT_OFFSETS": by_subject.offsets,
+        "SUBJECT": by_subject.subject,
+        "SUBJECT_FIRST": by_subject.first,
+        "SUBJECT_LAST": by_subject.last,
+        "SUBJECT_RULE": by_subject.rule,
+        "SUBJECT_ORDER": by_subject.order,
+        "LIST_OFFSETS": lists.offsets,
+        "LIST_HI": lists.hi,
+        "LIST_LO": lists.lo,
+        "LIST_LENGTH": lists.length,
+        "LIST_UNRESOLVED": lists.unresolved,
+        "TARGET": tables.references.target,
+        "SPECIAL_OFFSETS": part.specials.offsets,
+        "SPECIAL_HI": part.specials.hi,
+        "SPECIAL_LO": part.specials.lo,
+        "SPECIAL_LAST_HI": part.specials.last_hi,
+        "SPECIAL_LAST_LO": part.specials.last_lo,
+        "SPECIAL_KIND": part.specials.kind,
+        "SERVICES_USED": len(part.services.port),
+        "SERVICES_HI": part.services.hi,
+        "SERVICES_LO": part.services.lo,
+        "SERVICES_PROTOCOL": part.services.protocol,
+        "SERVICES_PORT": part.services.port,
+        "LINK_LOCAL": part.services.link_local,
+        "DHCP": part.services.dhcp,
+    }
 
 
 def remotes(block: FlowBlock, rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:

@@ -2,93 +2,120 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
 import numpy as np
 import numpy.typing as npt
 
 from sgsim.kernels._jit import helper, kernel
+from sgsim.kernels._memory import Number, address_of, get_i32, get_i64, get_u8, get_u16, get_u32, get_u64
+from sgsim.kernels.match_context import (
+    DHCP,
+    DIRECTION,
+    DST,
+    DSTPORT,
+    FAMILY,
+    INTERFACE,
+    LINK_LOCAL,
+    PROTOCOL,
+    SERVICES_HI,
+    SERVICES_LO,
+    SERVICES_PORT,
+    SERVICES_PROTOCOL,
+    SERVICES_USED,
+    SPECIAL_HI,
+    SPECIAL_KIND,
+    SPECIAL_LAST_HI,
+    SPECIAL_LAST_LO,
+    SPECIAL_LO,
+    SPECIAL_OFFSETS,
+    SRC,
+    SRCPORT,
+)
 
-__all__ = ["Flows", "exempt", "is_exempt"]
+__all__ = ["exempt", "is_exempt"]
 
 _OWN, _ROUTER, _RESOLVER = 1, 2, 4
 _TCP, _UDP, _DNS = 6, 17, 53
-_INGRESS = 0
+_BROADCAST = np.uint64(0xFFFFFFFF)
 
 
-class Flows(NamedTuple):
-    """The columns of a FlowBlock; the addresses of the other family are empty. `row` int64: where answers go."""
-
-    family: int
-    src4: npt.NDArray[np.uint32]
-    dst4: npt.NDArray[np.uint32]
-    src6: npt.NDArray[np.uint64]
-    dst6: npt.NDArray[np.uint64]
-    srcport: npt.NDArray[np.uint16]
-    dstport: npt.NDArray[np.uint16]
-    protocol: npt.NDArray[np.uint8]
-    icmp_type: npt.NDArray[np.int16]
-    icmp_code: npt.NDArray[np.int16]
-    later_fragment: npt.NDArray[np.bool_]
-    interface: npt.NDArray[np.int32]
-    direction: npt.NDArray[np.uint8]
-    row: npt.NDArray[np.int64]
+@kernel
+def exempt(context: npt.NDArray[np.int64], rows: npt.NDArray[np.int64], out: npt.NDArray[np.bool_]) -> None:
+    """Set `out[i]` where `rows[i]` is exempt at its interface (which is known)."""
+    c = address_of(context)
+    for i in range(len(rows)):
+        out[i] = is_exempt(c, rows[i])
 
 
 @helper
-def kinds(specials: Any, interface: int, hi: Any, lo: Any) -> int:
-    """What an address is to an interface: the disjunction of the kinds of the ranges that have it."""
+def is_exempt(c: Number, row: Number) -> Number:
+    """Whether a row is traffic that security groups never see at its interface."""
+    src_kinds, dst_kinds = kinds(c, SRC, row), kinds(c, DST, row)
+    if src_kinds & dst_kinds & _OWN != 0:
+        return True
+    ingress = get_u8(get_i64(c, DIRECTION), row) == 0
+    remote_kinds = src_kinds if ingress else dst_kinds
+    if remote_kinds & _ROUTER != 0:
+        return True
+    srcport, dstport = get_u16(get_i64(c, SRCPORT), row), get_u16(get_i64(c, DSTPORT), row)
+    protocol = get_u8(get_i64(c, PROTOCOL), row)
+    port = srcport if ingress else dstport
+    if remote_kinds & _RESOLVER != 0 and port == _DNS and protocol in (_TCP, _UDP):
+        return True
+    if is_service(c, SRC if ingress else DST, row, protocol, port):
+        return True
+    one, other = get_u16(get_i64(c, DHCP), 0), get_u16(get_i64(c, DHCP), 1)
+    if protocol != _UDP or not ((srcport == one and dstport == other) or (srcport == other and dstport == one)):
+        return False
+    return (src_kinds | dst_kinds) & _ROUTER != 0 or is_local(c, SRC, row) or is_local(c, DST, row)
+
+
+@helper
+def upper(c: Number, column: Number, row: Number) -> Number:
+    """The high half of an address."""
+    return np.uint64(0) if get_i64(c, FAMILY) == 4 else get_u64(get_i64(c, column), 2 * row)
+
+
+@helper
+def lower(c: Number, column: Number, row: Number) -> Number:
+    """The low half of an address."""
+    if get_i64(c, FAMILY) == 4:
+        return np.uint64(get_u32(get_i64(c, column), row))
+    return get_u64(get_i64(c, column), 2 * row + 1)
+
+
+@helper
+def kinds(c: Number, column: Number, row: Number) -> Number:
+    """What an address is to the row's interface: the disjunction of the kinds of the ranges that have it."""
+    hi, lo = upper(c, column, row), lower(c, column, row)
+    first_hi, first_lo = get_i64(c, SPECIAL_HI), get_i64(c, SPECIAL_LO)
+    last_hi, last_lo = get_i64(c, SPECIAL_LAST_HI), get_i64(c, SPECIAL_LAST_LO)
+    interface, offsets = get_i32(get_i64(c, INTERFACE), row), get_i64(c, SPECIAL_OFFSETS)
     found = 0
-    for i in range(specials.offsets[interface], specials.offsets[interface + 1]):
-        after_first = hi > specials.hi[i] or (hi == specials.hi[i] and lo >= specials.lo[i])
-        before_last = hi < specials.last_hi[i] or (hi == specials.last_hi[i] and lo <= specials.last_lo[i])
+    for i in range(get_i64(offsets, interface), get_i64(offsets, interface + 1)):
+        low, high = get_u64(first_hi, i), get_u64(last_hi, i)
+        after_first = hi > low or (hi == low and lo >= get_u64(first_lo, i))
+        before_last = hi < high or (hi == high and lo <= get_u64(last_lo, i))
         if after_first and before_last:
-            found |= specials.kind[i]
+            found |= get_u8(get_i64(c, SPECIAL_KIND), i)
     return found
 
 
 @helper
-def is_local(family: int, services: Any, hi: Any, lo: Any) -> bool:
-    """Broadcast (IPv4) or link-local."""
-    key = lo if family == 4 else hi
-    return bool((family == 4 and lo == 0xFFFFFFFF) or services.link_local[0] <= key <= services.link_local[1])
+def is_service(c: Number, column: Number, row: Number, protocol: Number, port: Number) -> Number:
+    """Whether the address, protocol and port are those of a service at a fixed address."""
+    for i in range(get_i64(c, SERVICES_USED)):
+        same = get_u16(get_i64(c, SERVICES_PORT), i) == port and get_u8(get_i64(c, SERVICES_PROTOCOL), i) == protocol
+        same = same and get_u64(get_i64(c, SERVICES_LO), i) == lower(c, column, row)
+        if same and get_u64(get_i64(c, SERVICES_HI), i) == upper(c, column, row):
+            return True
+    return False
 
 
 @helper
-def is_exempt(flows: Any, row: int, interface: int, specials: Any, services: Any) -> bool:
-    """Whether a row is traffic that security groups never see at its interface."""
-    family, protocol = flows.family, flows.protocol[row]
-    srcport, dstport = flows.srcport[row], flows.dstport[row]
-    if family == 4:
-        src_hi, src_lo = np.uint64(0), np.uint64(flows.src4[row])
-        dst_hi, dst_lo = np.uint64(0), np.uint64(flows.dst4[row])
-    else:
-        src_hi, src_lo = flows.src6[row, 0], flows.src6[row, 1]
-        dst_hi, dst_lo = flows.dst6[row, 0], flows.dst6[row, 1]
-    src_kinds = kinds(specials, interface, src_hi, src_lo)
-    dst_kinds = kinds(specials, interface, dst_hi, dst_lo)
-    if src_kinds & dst_kinds & _OWN != 0:
-        return True
-    ingress = flows.direction[row] == _INGRESS
-    remote_kinds, port = (src_kinds, srcport) if ingress else (dst_kinds, dstport)
-    hi, lo = (src_hi, src_lo) if ingress else (dst_hi, dst_lo)
-    if remote_kinds & _ROUTER != 0:
-        return True
-    if remote_kinds & _RESOLVER != 0 and port == _DNS and protocol in (_TCP, _UDP):
-        return True
-    for i in range(len(services.port)):
-        same_service = services.port[i] == port and services.protocol[i] == protocol
-        if same_service and services.hi[i] == hi and services.lo[i] == lo:
-            return True
-    one, other = services.dhcp[0], services.dhcp[1]
-    if protocol != _UDP or not ((srcport == one and dstport == other) or (srcport == other and dstport == one)):
-        return False
-    to_router = (src_kinds | dst_kinds) & _ROUTER != 0
-    return bool(to_router or is_local(family, services, src_hi, src_lo) or is_local(family, services, dst_hi, dst_lo))
-
-
-@kernel
-def exempt(rows: npt.NDArray[np.int64], flows: Any, specials: Any, services: Any, out: npt.NDArray[np.bool_]) -> None:
-    """Set `out[row]` for each of `rows` that is exempt at its interface."""
-    for row in rows:
-        out[row] = is_exempt(flows, row, flows.interface[row], specials, services)
+def is_local(c: Number, column: Number, row: Number) -> Number:
+    """Broadcast (IPv4) or link-local."""
+    four = get_i64(c, FAMILY) == 4
+    lo = lower(c, column, row)
+    key = lo if four else upper(c, column, row)
+    block = get_i64(c, LINK_LOCAL)
+    return (four and lo == _BROADCAST) or (get_u64(block, 0) <= key and key <= get_u64(block, 1))

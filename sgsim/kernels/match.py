@@ -29,6 +29,7 @@ from sgsim.kernels._memory import (
     put_u32,
     put_u64,
 )
+from sgsim.kernels.exempt import is_exempt
 from sgsim.kernels.match_context import (
     ACTION,
     ADDRESS_AT,
@@ -85,6 +86,7 @@ from sgsim.kernels.match_context import (
     REST,
     REST_USED,
     ROW,
+    SAME_TABLE,
     SERVICE,
     SERVICE_AT,
     SLOTS,
@@ -115,7 +117,7 @@ _KIND, _HAS_SUBJECTS = 3, 4
 _PAGE, _REGIONS = 1, 2
 _TCP, _UDP, _ICMP, _ICMPV6 = 6, 17, 1, 58
 _UNKNOWN, _ACCEPT = 2, 1
-_UNFILTERED, _NO_INTERFACE, _AMBIGUOUS = 3, 5, 6
+_UNFILTERED, _EXEMPT, _NO_INTERFACE, _AMBIGUOUS = 3, 4, 5, 6
 
 #: STATE of a row: answered, left to the scan, left to the scan unless a rule surely matches.
 _DONE, _LEFT, _MAYBE = 1, 2, 4
@@ -129,7 +131,11 @@ def match(context: npt.NDArray[np.int64]) -> None:
     c = address_of(context)
     while get_i64(c, START) < get_i64(c, STOP):
         end = read_rows(c)
-        find_tables(c)
+        if is_dense(c):
+            find_cells(c)
+        else:
+            find_tables(c)
+            find_nodes(c)
         if get_i64(c, NODES_USED) > 0 and not walk(c):
             return
         if get_i64(c, PAGES_USED) > 0:
@@ -151,15 +157,16 @@ def read_rows(c: Number) -> Number:
     records, groups, directory = get_i64(c, RECORDS), get_i64(c, GROUPS), get_i64(c, DIRECTORY)
     interfaces, directions, state = get_i64(c, INTERFACE), get_i64(c, DIRECTION), get_i64(c, STATE)
     pair_row, pair_table = get_i64(c, PAIR_ROW), get_i64(c, PAIR_TABLE)
-    pairs = 0
+    look_for_exempt = get_i64(c, EXEMPT) != 0
+    pairs, same_table = 0, get_i64(c, SAME_TABLE)
     for i in range(end - start):
         at = get_i32(interfaces, start + i)
         if at < 0:
             answer_at_once(c, i, start, _UNKNOWN, _NO_INTERFACE if at == -1 else _AMBIGUOUS)
             continue
         flags, direction = get_u32(records, 8 * at + 1), get_u8(directions, start + i)
-        if get_i64(c, EXEMPT) != 0 and may_be_exempt(c, i, start, records + 32 * at, flags):
-            put_u8(state, i, _LEFT)
+        if look_for_exempt and may_be_exempt(c, i, records + 32 * at, flags) and is_exempt(c, start + i):
+            answer_at_once(c, i, start, _ACCEPT, _EXEMPT)
             continue
         if flags >> (18 + direction) & 1 != 0:
             answer_at_once(c, i, start, _ACCEPT, _UNFILTERED)
@@ -181,8 +188,11 @@ def read_rows(c: Number) -> Number:
             prefetch(directory + 64 * table)
             put_i32(pair_row, pairs, i)
             put_i32(pair_table, pairs, table)
+            if table != same_table:
+                same_table = table if pairs == 0 else -1
             pairs += 1
     put_i64(c, PAIRS_USED, pairs)
+    put_i64(c, SAME_TABLE, same_table)
     return end
 
 
@@ -224,8 +234,8 @@ def read_fields(c: Number, start: Number, end: Number) -> None:
 
 
 @helper(inline=True)
-def may_be_exempt(c: Number, i: Number, start: Number, record: Number, flags: Number) -> Number:
-    """A test that every exempt row passes and few others: it is the scan's to find out."""
+def may_be_exempt(c: Number, i: Number, record: Number, flags: Number) -> Number:
+    """A test that every exempt row passes and few others."""
     low = get_u32(get_i64(c, LOW), i)
     own = (low - get_u32(record, 2)) & 0xFFFFFFFF <= get_u32(record, 3)
     special = own | (low == get_u32(record, 4)) | (low == get_u32(record, 5)) | (flags >> 17 & 1 != 0)
@@ -323,38 +333,84 @@ def find_tables(c: Number) -> None:
 
 
 @helper
-def walk(c: Number) -> Number:
-    """Nodes: the rules of each and of those above it, by dense cell where there is one. False if the store is full."""
+def is_dense(c: Number) -> Number:
+    """Whether all pairs of the block belong to one table, which is dense and has no subjects."""
+    table = get_i64(c, SAME_TABLE)
+    header = get_i64(c, DIRECTORY) + 64 * table
+    return table >= 0 and get_i32(header, 0) == _REGIONS and get_i32(header, 7) > 0
+
+
+@helper
+def find_cells(c: Number) -> None:
+    """`find_tables` and `find_nodes` where all pairs belong to one dense table: nothing is looked up per row."""
+    header = get_i64(c, DIRECTORY) + 64 * get_i64(c, SAME_TABLE)
+    lines, low, services, cells = get_i64(c, LINES), get_i64(c, LOW), get_i64(c, SERVICE), get_i64(c, CELLS)
+    regions = get_i64(c, REGIONS) + 8 * get_i32(header, 3)
+    first, depth, six = get_i32(header, 1), get_i32(header, 2), get_i64(c, FAMILY) == 6
+    service_first, service_depth = get_i32(header, 5), get_i32(header, 6)
+    classes, first_cell, pages_at = get_i32(header, 7), get_i32(header, 15), get_i64(c, PAGES_AT)
+    pair_row, node_row, node = get_i64(c, PAIR_ROW), get_i64(c, NODE_ROW), get_i64(c, NODE)
+    page_row, page_at, wanted = get_i64(c, PAGE_ROW), get_i64(c, PAGE_AT), get_i64(c, SERVICE_AT)
+    pages, used = 0, get_i64(c, PAIRS_USED)
+    for i in range(used):
+        row = get_i32(pair_row, i)
+        region = rank_pairs(c, first, depth, row) if six else rank(lines, first, depth, get_u32(low, row))
+        page, inner = get_i32(regions, 2 * region), get_i32(regions, 2 * region + 1)
+        put_i32(page_row, pages, row)
+        put_i32(page_at, pages, pages_at + 8 * page)
+        pages += page >= 0
+        put_i32(node_row, i, row)
+        put_i32(node, i, inner)
+    for i in range(used):
+        cell = rank(lines, service_first, service_depth, get_u32(services, get_i32(node_row, i)))
+        cell += first_cell + classes * (get_i32(node, i) + 1)
+        prefetch(cells + 4 * cell)
+        put_i32(wanted, i, cell)
+    put_i64(c, PAGES_USED, pages)
+    put_i64(c, NODES_USED, used)
+    put_i64(c, SUBJECTS_USED, 0)
+
+
+@helper
+def find_nodes(c: Number) -> None:
+    """The dense cell of each node and service in SERVICE_AT, -1 where the table has none."""
     directory, lines, cells = get_i64(c, DIRECTORY), get_i64(c, LINES), get_i64(c, CELLS)
     node_row, node_table, node_of = get_i64(c, NODE_ROW), get_i64(c, NODE_TABLE), get_i64(c, NODE)
-    services, answers, wanted = get_i64(c, SERVICE), get_i64(c, ANSWER), get_i64(c, SERVICE_AT)
-    used = get_i64(c, NODES_USED)
-    for i in range(used):
+    services, wanted = get_i64(c, SERVICE), get_i64(c, SERVICE_AT)
+    for i in range(get_i64(c, NODES_USED)):
         header = directory + 64 * get_i32(node_table, i)
         classes = get_i32(header, 7)
         cell = -1
         if classes > 0:
             service = get_u32(services, get_i32(node_row, i))
-            cell = classes * get_i32(node_of, i) + rank(lines, get_i32(header, 5), get_i32(header, 6), service)
-            cell += get_i32(header, 15)
+            cell = rank(lines, get_i32(header, 5), get_i32(header, 6), service)
+            cell += get_i32(header, 15) + classes * (get_i32(node_of, i) + 1)
             prefetch(cells + 4 * cell)
         put_i32(wanted, i, cell)
-    for i in range(used):
+
+
+@helper
+def walk(c: Number) -> Number:
+    """Nodes: the rules of each and of those above it, by dense cell where there is one. False if the store is full."""
+    directory, cells, answers = get_i64(c, DIRECTORY), get_i64(c, CELLS), get_i64(c, ANSWER)
+    node_row, node_table, node_of = get_i64(c, NODE_ROW), get_i64(c, NODE_TABLE), get_i64(c, NODE)
+    wanted, same_table = get_i64(c, SERVICE_AT), get_i64(c, SAME_TABLE)
+    for i in range(get_i64(c, NODES_USED)):
         row, cell = get_i32(node_row, i), get_i32(wanted, i)
         found = get_i32(cells, cell) - 1 if cell >= 0 else -1
         if found < 0:
-            found = climb(c, get_i32(directory + 64 * get_i32(node_table, i), 4), get_i32(node_of, i), row)
+            table = same_table if same_table >= 0 else get_i32(node_table, i)
+            found = climb(c, get_i32(directory + 64 * table, 4), get_i32(node_of, i), row)
             if found == NO_ROOM:
                 return False
             if cell >= 0:
                 put_i32(cells, cell, found + 1)
-        if found > 0:
-            before = get_i32(answers, row)
-            if before > 0:
-                found = join(c, before, found)
-                if found == NO_ROOM:
-                    return False
-            put_i32(answers, row, found)
+        before = get_i32(answers, row)
+        if before > 0:
+            found = join(c, before, found)
+            if found == NO_ROOM:
+                return False
+        put_i32(answers, row, found)
     return True
 
 
