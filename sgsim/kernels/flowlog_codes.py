@@ -46,6 +46,7 @@ CAUSES = (
 CLASSES = MALFORMED + len(CAUSES)
 
 LIMIT_TIME = 1 << 33  #: seconds (year 2242); in nanoseconds it still fits int64
+LARGEST = 10**18 - 1  #: of any number: what 18 digits hold
 LIMIT_TEXT = 1024  #: bytes of an id
 SLACK = 32  #: bytes that must follow the last line of a text: kernels read whole words, and an address ahead
 
@@ -58,6 +59,7 @@ REFUSE_NONE, REFUSE_ALL = -1, -2
 # How lines are read: as records, as transit gateway records, or not at all.
 MODE_RECORDS, MODE_TRANSIT_GATEWAY, MODE_UNUSABLE = 0, 1, 2
 
+NO_FAMILY = 255  #: of a text that is no address
 ABSENT = 255  #: action and log status of a record that does not say
 
 # Outcomes of a number that is not one, and of an id or word that is not one (MISSING likewise).

@@ -8,7 +8,20 @@ from sgsim.kernels import flowlog_codes as codes
 from sgsim.kernels._jit import helper
 from sgsim.kernels.flowlog_words import uncounted
 
-__all__ = ["is_told_of_silence", "number_problem", "record_class"]
+__all__ = ["is_told_of_silence", "number_limit", "number_problem", "record_class"]
+
+
+@uncounted
+@helper
+def number_limit(role: int) -> Any:
+    """The largest number that may stand in a field."""
+    if role <= codes.DSTPORT:
+        return 65535
+    if role == codes.PROTOCOL or role == codes.TCP_FLAGS:
+        return 255
+    if role == codes.START or role == codes.END:
+        return codes.LIMIT_TIME - 1
+    return codes.LARGEST
 
 
 @uncounted

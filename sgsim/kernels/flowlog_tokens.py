@@ -344,10 +344,10 @@ def parse_addresses(data: Any, offsets: Any, families: Any, high: Any, low: Any)
         if length == 0:
             continue
         if length > 60:
-            families[i] = 255
+            families[i] = codes.NO_FAMILY
             continue
         for j in range(length):
             token[j] = data[begin + j]
         token[length] = NEWLINE
         family, high[i], low[i], end = read_address(token, 0)
-        families[i] = family if family >= 0 and end == length else 255
+        families[i] = family if family >= 0 and end == length else codes.NO_FAMILY

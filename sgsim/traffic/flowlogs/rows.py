@@ -35,7 +35,6 @@ _WORDS = {
 _MISSING = ("-", "")
 _PLAIN = re.compile(r"[!-~]*")
 _DIGITS = re.compile(r"[0-9]+")
-_LARGEST = 10**18 - 1  #: of a number in text, where 18 digits are the limit; the same holds here
 
 
 def parse_rows(
@@ -43,7 +42,7 @@ def parse_rows(
 ) -> tuple[list[FlowLogBatch], list[ParsedPiece]]:
     """The records among rows, as batches, and what became of each row."""
     from sgsim.kernels.flowlog import Columns
-    from sgsim.kernels.flowlog_rows import fold_rows
+    from sgsim.kernels.flowlog_rows import fold_rows, scratch
 
     names = tuple(name.replace("_", "-") for name in table.schema.names)
     roles = LogFormat(names, log_format.origin).roles(wanted)
@@ -52,16 +51,19 @@ def parse_rows(
         inputs.add(name, role, column)
     places, bases = np.array(inputs.places, np.int64), np.array(inputs.bases, np.int64)
     families, high, low, known = (np.concatenate(parts) for parts in zip(_entries(0), *inputs.tables))
+    work, values, indices = scratch(), np.empty((0, 0), np.int64), np.empty((0, 0), np.int32)
     parsed = ParsedPiece(source, log_format, lines=table.num_rows)
     batches: list[FlowLogBatch] = []
     for begin in range(0, table.num_rows, CAPACITY):
         end = min(begin + CAPACITY, table.num_rows)
         n = end - begin
         columns = Columns.empty(n)
-        values = _stacked(inputs.values, begin, end, np.int64)
-        indices = _stacked(inputs.indices, begin, end, np.int32)
+        if n != values.shape[1]:
+            values, indices = np.empty((len(inputs.values), n), np.int64), np.empty((len(inputs.indices), n), np.int32)
+        _stack(inputs.values, begin, end, values)
+        _stack(inputs.indices, begin, end, indices)
         rows, silences = fold_rows(
-            n, begin, roles, places, bases, values, indices, families, high, low, known, columns,
+            n, begin, roles, places, bases, values, indices, families, high, low, known, columns, work,
             parsed.tallies, parsed.firsts,
         )  # fmt: skip
         if rows or silences:
@@ -73,12 +75,10 @@ def parse_rows(
     return batches, [parsed]
 
 
-def _stacked(arrays: list[npt.NDArray[Any]], begin: int, end: int, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-    """Part of some arrays, one under the other."""
-    stacked = np.empty((len(arrays), end - begin), dtype)
-    for row, array in zip(stacked, arrays):
+def _stack(arrays: list[npt.NDArray[Any]], begin: int, end: int, stacked: npt.NDArray[Any]) -> None:
+    """Put part of some arrays one under the other."""
+    for row, array in zip(stacked, arrays, strict=True):
         row[:] = array[begin:end]
-    return stacked
 
 
 Tables = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint64], npt.NDArray[np.uint64], npt.NDArray[np.int32]]
@@ -159,9 +159,9 @@ def _numbers(column: pa.Array) -> npt.NDArray[Any]:
     missing = column.is_null().to_numpy(zero_copy_only=False) if column.null_count else None
     values: npt.NDArray[Any] = (column if missing is None else column.fill_null(0)).to_numpy()
     low, high = (int(values.min()), int(values.max())) if len(values) else (0, 0)
-    if missing is None and low >= 0 and high <= _LARGEST:
+    if missing is None and low >= 0 and high <= codes.LARGEST:
         return values
-    large, negative = values > _LARGEST, values < 0
+    large, negative = values > codes.LARGEST, values < 0
     values = values.astype(np.int64)
     values[large], values[negative] = codes.LARGE, codes.NOT_ONE
     if missing is not None:
