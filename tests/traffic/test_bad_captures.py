@@ -212,6 +212,7 @@ SEEDS = [
     pcap([udp_frame(dport=4789, payload=b"\x08" + bytes(7) + FRAME), FRAME[:12] + b"\x81\x00\0\1\x86\xdd" + bytes(60)]),
     pcap([struct.pack("!HHIHBB8s", 0x0800, 0, 1, 1, 0, 6, bytes(8)) + FRAME[14:]] * 4, link_type=276, order=">"),
     GOOD_NG,
+    pcap([b"\xff\x03\x00\x21" + FRAME[14:]] * 3, link_type=9),  # PPP, which scapy dissects
     section(">") + interface(101, resolution=0x8A, offset=-5, order=">") + interface(113, order=">")
     + obsolete(FRAME[14:], 5, order=">") + simple(FRAME[14:], order=">") + block(0x0BAD, bytes(33), ">")
     + enhanced(bytes(14) + b"\x08\0" + FRAME[14:], 77, at=1, order=">"),
