@@ -20,25 +20,25 @@ from sgsim.engine.snapshot import Snapshot
 from sgsim.engine.spans import Span
 from sgsim.flows import EGRESS, INGRESS, NO_INTERFACE, FlowBlock, FlowTable
 from sgsim.kernels.tracking_layout import (
+    ABOUT_END,
+    ABOUT_FLOW_ID,
+    ABOUT_OBSERVED,
+    ABOUT_PUBLIC,
+    ABOUT_WORDS,
     CONNECTION_DEADLINE,
     CONNECTION_FLAGS,
     CONNECTION_LIMITS,
     CONNECTION_WORDS,
-    END_COUNTED,
     END_INTERFACE,
     END_PARTNER,
     END_SIDE,
     END_WORDS,
+    HEAD_PACKETS_SHIFT,
     HOT_CONNECTION,
-    HOT_END,
-    HOT_FLOW_ID,
-    HOT_KIND,
-    HOT_OBSERVED,
-    HOT_PUBLIC,
+    HOT_HEAD,
     HOT_RULES,
     HOT_WORDS,
     KEY_WORDS,
-    KIND_UNSEEN,
     NO_PARTNER_YET,
     OPEN,
     FlowFields,
@@ -56,24 +56,30 @@ _NEW_END = np.array([-1, -1, -1, 0, NO_INTERFACE, 0, NO_PARTNER_YET, -1], np.int
 class FlowStore:
     """All micro-flows, connections, flow ends and flow ids that are remembered, for one snapshot.
 
-    `hot`, `ends` and `connections` are the arrays that the kernels work on (rows as `sgsim.kernels.tracking_layout`
-    describes them); only the first `flows.count`, `end_keys.count`, `connection_keys.count` rows mean anything.
+    `hot` and `about` (one row a micro-flow), `ends` and `connections` are the arrays that the kernels work on; their
+    rows are described in `sgsim.kernels.tracking_layout`. Only the first `flows.count`, `end_keys.count` and
+    `connection_keys.count` rows mean anything.
     """
 
     def __init__(self, snapshot: Snapshot, resolver: FindsEnds, *, threads: int | None = None) -> None:
         self._snapshot, self._resolver, self._threads = snapshot, resolver, threads
         self.rules = RuleAnswers()
         self.flows, self.end_keys, self.connection_keys = Interner(), Interner(), Interner()
-        self.hot: npt.NDArray[np.int32] = np.empty((0, HOT_WORDS), np.int32)
+        self.hot: npt.NDArray[np.int64] = np.empty((0, HOT_WORDS), np.int64)
+        self.about: npt.NDArray[np.int32] = np.empty((0, ABOUT_WORDS), np.int32)
         self.ends: npt.NDArray[np.int32] = np.empty((0, END_WORDS), np.int32)
         self.connections: npt.NDArray[np.int64] = np.empty((0, CONNECTION_WORDS), np.int64)
         self.flow_count = 0  #: how many flow ids were given out
         self.shows_public_addresses = False  #: whether any micro-flow so far shows a known public address
-        self.shows_neighbour_discovery = False  #: whether any is neighbour discovery
         self._wanted = np.empty((2 * _BLOCK, KEY_WORDS), np.uint64)
         self._more_flows: dict[tuple[int, int], int] = {}
         interfaces = [snapshot.environment.interfaces[i] for i in snapshot.tables.interface_ids]
         self._carries_groups = np.array([bool(interface.group_ids) for interface in interfaces], np.bool_)
+
+    @property
+    def halves(self) -> npt.NDArray[np.int32]:
+        """The memory of `hot` as 32-bit numbers."""
+        return self.hot.view(np.int32)
 
     def group(self, spans: Sequence[Span]) -> list[npt.NDArray[np.int32]]:
         """The micro-flow (row of `hot`) of every packet; the new ones of all spans are judged in one go."""
@@ -99,47 +105,36 @@ class FlowStore:
 
     def interfaces(self, flow: npt.NDArray[Any], side: int) -> npt.NDArray[np.int32]:
         """The interface at a side (0 egress, 1 ingress) of micro-flows; NO_INTERFACE where it is not judged."""
-        row = self.hot[flow, HOT_END + side]
+        row = self.about[flow, ABOUT_END + side]
         if not len(self.ends):
             return np.full(len(row), NO_INTERFACE, np.int32)
         found: npt.NDArray[np.int32] = np.where(row >= 0, self.ends[row, END_INTERFACE], np.int32(NO_INTERFACE))
         return found
 
-    def forget(self, now: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-        """Drop micro-flows without an open record and without a connection that is live at `now` (ns).
+    def forget(self, now: int) -> npt.NDArray[np.int32]:
+        """Drop micro-flows without an account and without a connection that is live at `now` (ns).
 
-        What only they referred to goes with them. Returns where each micro-flow and each flow end went, -1 if
-        dropped.
+        What only they referred to goes with them. Returns where each micro-flow went, -1 if dropped.
         """
-        hot, ends = self.hot[: self.flows.count], self.ends[: self.end_keys.count]
-        connections = self.connections[: self.connection_keys.count]
-        recording = np.any(ends[:, :END_COUNTED] >= 0, axis=1)
+        count = self.flows.count
+        hot, about, connections = self.hot[:count], self.about[:count], self.connections[: self.connection_keys.count]
         live = (connections[:, CONNECTION_FLAGS] & OPEN != 0) & (connections[:, CONNECTION_DEADLINE] >= now)
-        kept = np.zeros(len(hot), np.bool_)
-        for end in (0, 1):
-            for column, wanted in ((HOT_END + end, recording), (HOT_CONNECTION + end, live)):
-                refers = np.flatnonzero(hot[:, column] >= 0)
-                kept[refers] |= wanted[hot[refers, column]]
+        kept = hot[:, HOT_HEAD] >> HEAD_PACKETS_SHIFT > 0
+        for side in (0, 1):
+            connection = self.halves[:count, HOT_CONNECTION + side]
+            refers = np.flatnonzero(connection >= 0)
+            kept[refers] |= live[connection[refers]]
         moved_flows = self.flows.keep(kept)
-        self.hot = hot[kept]
-        self.connections, _ = self._compact(self.connection_keys, connections, HOT_CONNECTION, 2)
-        self.ends, moved_ends = self._compact(self.end_keys, ends, HOT_END, 2)
+        self.hot, self.about = hot[kept], about[kept]
+        references = self.halves[:, HOT_CONNECTION : HOT_CONNECTION + 2]
+        self.connections, _ = _compact(self.connection_keys, connections, references)
+        references = self.about[:, ABOUT_END : ABOUT_END + 2]
+        self.ends, moved = _compact(self.end_keys, self.ends[: self.end_keys.count], references)
         # A partner that is gone may come back: then it is a new flow.
         partner = self.ends[:, END_PARTNER]
-        partner[partner >= 0] = moved_ends[partner[partner >= 0]]
+        partner[partner >= 0] = moved[partner[partner >= 0]]
         self._more_flows.clear()
-        return moved_flows, moved_ends
-
-    def _compact(
-        self, keys: Interner, rows: npt.NDArray[Any], column: int, columns: int
-    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.int32]]:
-        """Keep the rows that columns of `hot` refer to, and correct the references. Gives rows and where they went."""
-        references = self.hot[:, column : column + columns]
-        used = np.zeros(len(rows), np.bool_)
-        used[references[references >= 0]] = True
-        moved = keys.keep(used)
-        references[references >= 0] = moved[references[references >= 0]]
-        return rows[used], moved
+        return moved_flows
 
     # -- new micro-flows -------------------------------------------------------------------------------------------
 
@@ -148,26 +143,28 @@ class FlowStore:
         keys = self.flows.keys[before : self.flows.count]
         fields = flow_fields(keys)
         found = self._resolver.resolve(Headers(*(getattr(fields, name) for name in Headers._fields)))
-        self.hot = grown(self.hot, self.flows.count)
-        hot = self.hot[before : self.flows.count]
-        hot[:] = -1
-        hot[:, HOT_KIND] = fields.kind
-        hot[:, HOT_OBSERVED] = found.observed
-        hot[:, HOT_PUBLIC], hot[:, HOT_PUBLIC + 1] = found.public_src, found.public_dst
+        self.hot, self.about = grown(self.hot, self.flows.count), grown(self.about, self.flows.count)
+        new = slice(before, self.flows.count)
+        halves, about = self.halves[new], self.about[new]
+        self.hot[new, HOT_HEAD] = fields.kind
+        halves[:, HOT_RULES : HOT_RULES + 2] = -1
+        halves[:, HOT_CONNECTION : HOT_CONNECTION + 2] = -1
+        about[:, ABOUT_END : ABOUT_END + 2] = -1
+        about[:, ABOUT_OBSERVED] = found.observed
+        about[:, ABOUT_PUBLIC], about[:, ABOUT_PUBLIC + 1] = found.public_src, found.public_dst
         self.shows_public_addresses |= bool(np.any(found.public_src >= 0) or np.any(found.public_dst >= 0))
-        self.shows_neighbour_discovery |= bool(np.any(fields.kind == KIND_UNSEEN))
-        place, interface = self._end(keys, fields, hot, found)
-        self._number(hot)
-        if len(place):
-            hot.reshape(-1)[place + HOT_RULES] = self._judge(fields, place, interface)
-            self._connect(keys, hot)
+        flow, side, interface = self._end(keys, fields, about, found)
+        self._number(about)
+        if len(flow):
+            halves[flow, HOT_RULES + side] = self._judge(fields, flow, side, interface)
+            self._connect(keys, fields, halves, about)
 
     def _end(
-        self, keys: npt.NDArray[np.uint64], fields: FlowFields, hot: npt.NDArray[np.int32], found: Ends
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+        self, keys: npt.NDArray[np.uint64], fields: FlowFields, about: npt.NDArray[np.int32], found: Ends
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int32]]:
         """Give the ends of flows that are judged the rows that their records are kept by (§9.4).
 
-        Returns where each end is in the flattened `hot` (add one of HOT_*), and its interface.
+        Returns the flow, the side (0 egress, 1 ingress) and the interface of each end.
         """
         from sgsim.kernels.tracking_admission import end_keys
 
@@ -176,35 +173,41 @@ class FlowStore:
             part = slice(start, start + _BLOCK)
             wanted, place = self._wanted, np.empty(2 * _BLOCK, np.int64)
             count = end_keys(keys[part], fields.kind[part], found.egress[part], found.ingress[part], wanted, place)
-            place = (place[:count] >> 1) * HOT_WORDS + (place[:count] & 1) + start * HOT_WORDS
             before = self.end_keys.count
-            hot.reshape(-1)[place + HOT_END] = self.end_keys.intern(wanted[:count])
+            rows = self.end_keys.intern(wanted[:count])
+            place = place[:count]
+            about[start + (place >> 1), ABOUT_END + (place & 1)] = rows
             self.ends = grown(self.ends, self.end_keys.count)
             new, made = self.ends[before : self.end_keys.count], self.end_keys.keys[before : self.end_keys.count]
             new[:] = _NEW_END
             new[:, END_INTERFACE], new[:, END_SIDE] = made[:, 6].astype(np.uint32).view(np.int32), made[:, 7]
-            places.append(place)
+            places.append(place + 2 * start)
             interfaces.append(wanted[:count, 6].astype(np.uint32).view(np.int32))
-        return np.concatenate(places), np.concatenate(interfaces)
+        placed = np.concatenate(places)
+        return placed >> 1, placed & 1, np.concatenate(interfaces)
 
-    def _number(self, hot: npt.NDArray[np.int32]) -> None:
+    def _number(self, about: npt.NDArray[np.int32]) -> None:
         """Give flow ids."""
         from sgsim.kernels.tracking_admission import number_flows
 
-        at, self.flow_count = number_flows(hot, self.ends, 0, self.flow_count)
-        while at < len(hot):  # one end with several partners: overlapping networks, told apart by Ethernet addresses
-            both = int(hot[at, HOT_END]), int(hot[at, HOT_END + 1])
+        at, self.flow_count = number_flows(about, self.ends, 0, self.flow_count)
+        while at < len(about):  # one end with several partners: overlapping networks, told apart by Ethernet addresses
+            both = int(about[at, ABOUT_END]), int(about[at, ABOUT_END + 1])
             if both not in self._more_flows:
                 self._more_flows[both] = self.flow_count
                 self.flow_count += 1
-            hot[at, HOT_FLOW_ID] = self._more_flows[both]
-            at, self.flow_count = number_flows(hot, self.ends, at + 1, self.flow_count)
+            about[at, ABOUT_FLOW_ID] = self._more_flows[both]
+            at, self.flow_count = number_flows(about, self.ends, at + 1, self.flow_count)
 
     def _judge(
-        self, fields: FlowFields, place: npt.NDArray[np.int64], interface: npt.NDArray[np.int32]
+        self,
+        fields: FlowFields,
+        flow: npt.NDArray[np.int64],
+        side: npt.NDArray[np.int64],
+        interface: npt.NDArray[np.int32],
     ) -> npt.NDArray[np.int32]:
         """What the rules say at each end; rows of `rules`."""
-        flow, direction = place // HOT_WORDS, np.where(place % HOT_WORDS == 0, EGRESS, INGRESS)
+        direction = np.where(side == 0, EGRESS, INGRESS)
         blocks = []
         for family in (4, 6):
             row = np.flatnonzero(fields.family[flow] == family)
@@ -235,7 +238,13 @@ class FlowStore:
             )
         return self.rules.intern(evaluate(self._snapshot, FlowTable.of(*blocks), threads=self._threads))
 
-    def _connect(self, keys: npt.NDArray[np.uint64], hot: npt.NDArray[np.int32]) -> None:
+    def _connect(
+        self,
+        keys: npt.NDArray[np.uint64],
+        fields: FlowFields,
+        halves: npt.NDArray[np.int32],
+        about: npt.NDArray[np.int32],
+    ) -> None:
         """Give each end of a flow that can have a connection the row of it."""
         from sgsim.kernels.tracking_admission import connection_keys
 
@@ -244,7 +253,9 @@ class FlowStore:
             part = slice(start, start + _BLOCK)
             count = connection_keys(
                 keys[part],
-                hot[part],
+                fields.kind[part],
+                halves[part],
+                about[part],
                 self.ends,
                 self.rules.codes,
                 self._carries_groups,
@@ -253,4 +264,15 @@ class FlowStore:
                 interface,
             )
             rows = self.connection_rows(self._wanted[:count], interface[:count])
-            hot[part].reshape(-1)[place[:count]] = rows
+            halves[part].reshape(-1)[place[:count]] = rows
+
+
+def _compact(
+    keys: Interner, rows: npt.NDArray[Any], references: npt.NDArray[np.int32]
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.int32]]:
+    """Keep the rows that are referred to, and correct the references. Returns the rows, and where they went."""
+    used = np.zeros(len(rows), np.bool_)
+    used[references[references >= 0]] = True
+    moved = keys.keep(used)
+    references[references >= 0] = moved[references[references >= 0]]
+    return rows[used], moved

@@ -11,14 +11,20 @@ import numpy.typing as npt
 from sgsim.engine.flowstore import FlowStore
 from sgsim.engine.interner import grown
 from sgsim.engine.keys import flow_fields
-from sgsim.engine.tracking import Tracked, Tracker
+from sgsim.engine.tracking import Prepared, Tracker
 from sgsim.flows import EGRESS, INGRESS, NO_INTERFACE
 from sgsim.kernels.tracking_layout import (
+    ABOUT_FLOW_ID,
+    ABOUT_OBSERVED,
+    ACCOUNT_FLOW,
+    ACTION_MASK,
     END_COUNTED,
     END_INTERFACE,
     END_SIDE,
-    HOT_FLOW_ID,
-    HOT_OBSERVED,
+    HEAD_KIND,
+    HOT_FIRST,
+    HOT_HEAD,
+    HOT_WORDS,
     RECORD_ANSWER,
     RECORD_BYTES,
     RECORD_END,
@@ -29,7 +35,8 @@ from sgsim.kernels.tracking_layout import (
     RECORD_PATH_SHIFT,
     RECORD_START,
     RECORD_WORDS,
-    TOTALS_PATH,
+    TOTALS_UNSEEN,
+    Accounts,
 )
 from sgsim.model import Direction
 from sgsim.verdicts import Reason, Verdict, Verdicts
@@ -38,6 +45,7 @@ __all__ = ["RecordTable"]
 
 _SECOND = 1_000_000_000
 _BATCH = 1 << 16  #: records in one batch of output at most
+_NO_WORDS = np.empty((0, 2), np.int32)
 _EVER = np.array([np.iinfo(np.int64).min, np.iinfo(np.int64).max], np.int64)
 
 
@@ -47,6 +55,9 @@ class RecordTable:
     `aggregation` is the interval's length in seconds, aligned to the epoch, None for one interval that never ends.
     Time that runs backwards over a boundary opens the earlier interval again: its late packets make records of
     their own, as a flow log's do. Of the records, those of `interfaces` (indexes) and `direction` are given out.
+
+    While an interval is open its packets are counted in the accounts of their micro-flows (see
+    `sgsim.kernels.tracking_layout`), where tracking has to look anyway; records are made of them at its end.
     """
 
     def __init__(
@@ -58,54 +69,65 @@ class RecordTable:
     ) -> None:
         self._tracker, self._store = tracker, tracker.store
         self._length = None if aggregation is None else aggregation * _SECOND
-        self._interval = _EVER if aggregation is None else np.zeros(2, np.int64)
         self._interfaces = None if interfaces is None else np.array(sorted(interfaces), np.int32)
         self._direction = direction
-        self._records: npt.NDArray[np.int64] = np.empty((0, RECORD_WORDS), np.int64)
-        self._count = 0
-        self.totals: npt.NDArray[np.int64] = np.zeros((TOTALS_PATH + 1, len(Verdict)), np.int64)
+        self._active: npt.NDArray[np.int32] = np.empty(0, np.int32)
+        self._closed: npt.NDArray[np.int64] = np.empty((0, HOT_WORDS), np.int64)
+        self._counts = np.zeros(3, np.int64)
+        self._interval = _EVER if aggregation is None else np.zeros(2, np.int64)
+        self.totals: npt.NDArray[np.int64] = np.zeros((TOTALS_UNSEEN + 1, len(Verdict)), np.int64)
         self.hits: npt.NDArray[np.int64] = np.zeros(1, np.int64)
         self.disagreements = 0
 
-    def add(self, tracked: Tracked) -> Iterator[Verdicts]:
-        """Add judged packets; gives out the intervals that they end."""
-        from sgsim.kernels.records import aggregate
-
-        packets, words = tracked
-        n, at = len(packets.flow), 0
+    def add(self, prepared: Prepared) -> Iterator[Verdicts]:
+        """Judge packets and add them to their records; gives out the intervals that they end."""
+        time = prepared.packets.time
+        n, at = len(time), 0
         while True:
-            self._records = grown(self._records, self._count + 2 * (n - at))
-            at, self._count = aggregate(
-                packets, words, self._store.hot, self._store.ends, self._records, self._count, at, self._interval,
-                self.totals,
-            )  # fmt: skip
+            self._active = grown(self._active, int(self._counts[0]) + n - at)
+            self._closed = grown(self._closed, int(self._counts[1]) + n - at)
+            accounts = Accounts(self._active, self._closed, self._counts, self._interval, self.totals)
+            at = self._tracker.run(prepared, at, _NO_WORDS, accounts)
             if at == n:
                 return
             yield from self.flush()
             assert self._length is not None
-            start = int(packets.time[at]) // self._length * self._length
+            start = int(time[at]) // self._length * self._length
             self._interval = np.array([start, start + self._length], np.int64)
 
     def flush(self) -> Iterator[Verdicts]:
         """Give out all open records, by flow, the sender's end first, in batches."""
-        records = self._records[: self._count]
-        if not self._count:
-            return
+        records = self._records()
         store = self._store
-        actions = records[:, RECORD_ANSWER] & 3
-        store.ends[records[:, RECORD_END], actions] = -1
-        flow_id = store.hot[records[:, RECORD_FLOW], HOT_FLOW_ID].astype(np.int64)
+        flow_id = store.about[records[:, RECORD_FLOW], ABOUT_FLOW_ID].astype(np.int64)
         order = np.argsort(2 * flow_id + store.ends[records[:, RECORD_END], END_SIDE], kind="stable")
         order = order[self._asked(records[order])]
-        self._count = 0
         for start in range(0, len(order), _BATCH):
             yield self._verdicts(records[order[start : start + _BATCH]])
 
-    def moved(self, flows: npt.NDArray[np.int32], ends: npt.NDArray[np.int32]) -> None:
-        """Follow rows of the store to where `FlowStore.forget` put them."""
-        records = self._records[: self._count]
-        records[:, RECORD_FLOW] = flows[records[:, RECORD_FLOW]]
-        records[:, RECORD_END] = ends[records[:, RECORD_END]]
+    def moved(self, flows: npt.NDArray[np.int32]) -> None:
+        """Follow micro-flows to where `FlowStore.forget` put them."""
+        active, closed = self._active[: self._counts[0]], self._closed[: self._counts[1]]
+        active[:] = flows[active]
+        closed[:, ACCOUNT_FLOW] = flows[closed[:, ACCOUNT_FLOW]]
+
+    def _records(self) -> npt.NDArray[np.int64]:
+        """Make the records of all accounts, and close these."""
+        from sgsim.kernels.records import make_records
+
+        store, active = self._store, self._active[: self._counts[0]]
+        accounts = store.hot[active]
+        accounts[:, ACCOUNT_FLOW] = active
+        store.hot[active, HOT_HEAD] &= HEAD_KIND
+        if self._counts[1]:
+            accounts = np.concatenate([self._closed[: self._counts[1]], accounts])
+            accounts = accounts[np.argsort(accounts[:, HOT_FIRST], kind="stable")]
+        self._counts[:2] = 0
+        records = np.empty((2 * len(accounts), RECORD_WORDS), np.int64)
+        count = make_records(accounts, accounts.view(np.int32), store.about, store.ends, records)
+        records = records[:count]
+        store.ends[records[:, RECORD_END], records[:, RECORD_ANSWER] & ACTION_MASK] = -1
+        return records
 
     def _asked(self, records: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """Which records the user wants to see."""
@@ -130,12 +152,12 @@ class RecordTable:
         store: FlowStore = self._store
         words = records[:, RECORD_ANSWER]
         answers = self._tracker.answers((words & 0xFFFFFFFF).astype(np.uint32).view(np.int32))
-        hot = store.hot[records[:, RECORD_FLOW]]
+        about = store.about[records[:, RECORD_FLOW]]
         columns = flow_fields(store.flows.keys[records[:, RECORD_FLOW]])
         direction = self._directions(records)
         hit = (answers.reason == Reason.RULE) & (answers.action == Verdict.ACCEPT) & answers.initiating
         self._count_hits(records[hit, RECORD_END], answers.match_set[hit], len(answers.sets))
-        against = (answers.action == Verdict.REJECT) & (direction == INGRESS) & (hot[:, HOT_OBSERVED] == 1)
+        against = (answers.action == Verdict.REJECT) & (direction == INGRESS) & (about[:, ABOUT_OBSERVED] == 1)
         self.disagreements += int(records[against, RECORD_PACKETS].sum())
         return Verdicts(
             interface=self._interface(records),
@@ -162,7 +184,7 @@ class RecordTable:
             possible_set=answers.possible_set,
             deciding_rule=answers.deciding_rule,
             initiating=answers.initiating,
-            flow_id=hot[:, HOT_FLOW_ID].astype(np.int64),
+            flow_id=about[:, ABOUT_FLOW_ID].astype(np.int64),
             path_action=(words >> RECORD_PATH_SHIFT).astype(np.uint8),
             sets=answers.sets,
         )

@@ -15,9 +15,9 @@ import numpy.typing as npt
 from sgsim.engine.records import RecordTable
 from sgsim.engine.snapshot import Snapshot
 from sgsim.engine.spans import windows
-from sgsim.engine.tracking import Tracked, Tracker
+from sgsim.engine.tracking import Tracker
 from sgsim.errors import ModelError
-from sgsim.kernels.tracking_layout import HOT_KIND, HOT_PUBLIC, KIND_UNSEEN, TOTALS_PATH
+from sgsim.kernels.tracking_layout import ABOUT_PUBLIC, TOTALS_PATH, TOTALS_UNSEEN, Packets
 from sgsim.model import Direction
 from sgsim.packets import PacketBatch
 from sgsim.verdicts import MatchSets, Reason, Verdict, Verdicts
@@ -97,16 +97,16 @@ class Replay:
 
     def __iter__(self) -> Iterator[Verdicts]:
         for window in windows(self._scan, _WINDOW, _SPAN):
-            for tracked in self._tracker.steps(window):
-                self._observe(tracked)
-                yield from self._records.add(tracked)
-            self._forget(int(tracked.packets.time[-1]))
+            for prepared in self._tracker.prepare(window):
+                self._observe(prepared.packets)
+                yield from self._records.add(prepared)
+            self._forget(int(prepared.packets.time[-1]))
         yield from self._records.flush()
         self._complete()
 
-    def _observe(self, tracked: Tracked) -> None:
+    def _observe(self, packets: Packets) -> None:
         """Count what gives no record."""
-        flow, time = tracked.packets.flow, tracked.packets.time
+        time = packets.time
         summary, store = self.summary, self._tracker.store
         summary.packets += len(time)
         if self._previous is not None:
@@ -116,11 +116,9 @@ class Replay:
         first, last = int(time.min()), int(time.max())
         summary.first_ns = first if summary.first_ns is None else min(summary.first_ns, first)
         summary.last_ns = last if summary.last_ns is None else max(summary.last_ns, last)
-        if store.shows_neighbour_discovery:
-            summary.neighbour_discovery += int(np.count_nonzero(store.hot[flow, HOT_KIND] == KIND_UNSEEN))
         if store.shows_public_addresses:
-            for column in (HOT_PUBLIC, HOT_PUBLIC + 1):
-                shown = store.hot[flow, column]
+            for column in (ABOUT_PUBLIC, ABOUT_PUBLIC + 1):
+                shown = store.about[packets.flow, column]
                 self._public += np.bincount(shown[shown >= 0], minlength=len(self._public))
 
     def _forget(self, now: int) -> None:
@@ -128,7 +126,7 @@ class Replay:
         store = self._tracker.store
         if store.flows.count < self._forget_at:
             return
-        self._records.moved(*self._tracker.forget(now))
+        self._records.moved(self._tracker.forget(now))
         # Twice what is left, so that forgetting costs a constant share of the work however much stays open.
         self._forget_at = max(_REMEMBERED, 2 * store.flows.count)
 
@@ -137,6 +135,7 @@ class Replay:
         ids = self.snapshot.tables.interface_ids
         summary.flows = store.flow_count
         summary.disagreements = records.disagreements
+        summary.neighbour_discovery = int(records.totals[TOTALS_UNSEEN, 0])
         summary.public_addresses = {ids[n]: int(self._public[n]) for n in np.flatnonzero(self._public).tolist()}
         for reason in Reason:
             for verdict in Verdict:

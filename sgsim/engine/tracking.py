@@ -21,21 +21,31 @@ from sgsim.engine.snapshot import Snapshot
 from sgsim.engine.spans import Span
 from sgsim.kernels.tracking_layout import (
     FRAGMENT_TIME,
+    HOT_WORDS,
     LIMIT_FRAGMENT,
     OPTION_OTHER_REFRESH,
     OPTION_REJECT_MIDSTREAM,
+    TOTALS_UNSEEN,
+    Accounts,
     Packets,
     TrackingState,
 )
-from sgsim.model import NetworkInterface, Semantics
+from sgsim.model import ConnectionTrackingTimeouts, NetworkInterface, Semantics
 from sgsim.model.facts import is_nitro_v6
 from sgsim.packets import FRAGMENT_NONE, PacketBatch
 
-__all__ = ["Tracked", "Tracker"]
+__all__ = ["Prepared", "Tracked", "Tracker"]
 
 _SECOND = 1_000_000_000
 _LONG_AGO = np.iinfo(np.int64).min // 2  #: a time that no packet is within any timeout of
 _NONE = np.empty((0, 2), np.int32)
+_NO_ACCOUNTS = Accounts(
+    np.empty(0, np.int32),
+    np.empty((0, HOT_WORDS), np.int64),
+    np.zeros(3, np.int64),
+    np.zeros(2, np.int64),
+    np.zeros((TOTALS_UNSEEN + 1, 3), np.int64),
+)
 
 
 class Tracked(NamedTuple):
@@ -44,8 +54,16 @@ class Tracked(NamedTuple):
     `words` is int32[n, 2], egress end first; `Tracker.answers` reads them.
     """
 
-    packets: Packets
+    flow: npt.NDArray[np.int32]
     words: npt.NDArray[np.int32]
+
+
+class Prepared(NamedTuple):
+    """n packets whose micro-flows are judged, ready for the tracking kernel."""
+
+    packets: Packets
+    fragments: npt.NDArray[np.int32]
+    quoted: npt.NDArray[np.int32]
 
 
 class Tracker:
@@ -72,8 +90,9 @@ class Tracker:
         self._options = OPTION_OTHER_REFRESH if semantics.other_protocol_refresh else 0
         self._options |= OPTION_REJECT_MIDSTREAM if semantics.tcp_midstream == "reject" else 0
         interfaces = [snapshot.environment.interfaces[name] for name in snapshot.tables.interface_ids]
-        limits = [_limits(interface, semantics) for interface in interfaces or [NetworkInterface("")]]
-        self._limits = np.array(limits, np.int64) * _SECOND
+        kinds = [(interface.timeouts, interface.instance_type) for interface in interfaces or [NetworkInterface("")]]
+        limits = {kind: _limits(*kind, semantics) for kind in set(kinds)}
+        self._limits = np.array([limits[kind] for kind in kinds], np.int64) * _SECOND
         self._fragment_keys = Interner()
         self._fragments: npt.NDArray[np.int64] = np.empty((0, 2), np.int64)
 
@@ -83,34 +102,43 @@ class Tracker:
 
     def steps(self, spans: Sequence[Span]) -> Iterator[Tracked]:
         """Answer the packets of several spans, one span at a time; their new flows are judged together."""
-        for span, flow in zip(spans, self.store.group(spans), strict=True):
-            yield self._track(span, flow)
+        for prepared in self.prepare(spans):
+            words = np.empty((len(prepared.packets.flow), 2), np.int32)
+            if len(words):
+                self.run(prepared, 0, words, _NO_ACCOUNTS)
+            yield Tracked(prepared.packets.flow, words)
 
-    def _track(self, span: Span, flow: npt.NDArray[np.int32]) -> Tracked:
+    def prepare(self, spans: Sequence[Span]) -> Iterator[Prepared]:
+        """Judge the new flows of several spans together, and make each span ready; `run` them in this order."""
+        for span, flow in zip(spans, self.store.group(spans), strict=True):
+            batch, start, stop = span
+            packets = Packets(
+                flow,
+                batch.time[start:stop],
+                batch.length[start:stop],
+                batch.tcp_flags[start:stop],
+                batch.fragment[start:stop],
+            )
+            yield Prepared(packets, self._fragment_rows(span, flow), self._quoted_rows(span, flow))
+
+    def run(self, prepared: Prepared, first: int, words: npt.NDArray[np.int32], accounts: Accounts) -> int:
+        """Answer packets `first` … into `words`, or if that is empty into `accounts`; returns how many are done."""
         from sgsim.kernels.tracking import track
 
-        batch, start, stop = span
-        packets = Packets(
-            flow,
-            batch.time[start:stop],
-            batch.length[start:stop],
-            batch.tcp_flags[start:stop],
-            batch.fragment[start:stop],
-        )
-        fragments = self._fragment_rows(span, flow)
-        quoted = self._quoted_rows(span, flow)
-        words = np.empty((len(flow), 2), np.int32)
+        store = self.store
         state = TrackingState(
-            self.store.hot, self.store.connections, self._fragments, self.store.rules.codes, self._limits
+            store.hot, store.halves, store.connections, self._fragments, store.rules.codes, self._limits
         )
-        track(packets, state, fragments, quoted, self._options, words)
-        return Tracked(packets, words)
+        done: int = track(
+            prepared.packets, state, prepared.fragments, prepared.quoted, self._options, first, words, accounts
+        )
+        return done
 
     def answers(self, words: npt.NDArray[Any]) -> Answers:
         """The answers in `Tracked.words`, or some of them, as columns."""
         return Answers(words, self.store.rules)
 
-    def forget(self, now: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    def forget(self, now: int) -> npt.NDArray[np.int32]:
         """Drop what cannot matter any more at `now` (ns), see `FlowStore.forget`."""
         rows = self._fragments[: self._fragment_keys.count]
         kept = rows[:, FRAGMENT_TIME] >= now - self._limits[0, LIMIT_FRAGMENT]
@@ -159,10 +187,9 @@ class Tracker:
         return rows
 
 
-def _limits(interface: NetworkInterface, semantics: Semantics) -> tuple[int, ...]:
+def _limits(timeouts: ConnectionTrackingTimeouts, instance_type: str | None, semantics: Semantics) -> tuple[int, ...]:
     """Timeouts of an interface in seconds, in the order of LIMIT_* (§2.3)."""
-    timeouts = interface.timeouts
-    nitro_v6 = is_nitro_v6(interface.instance_type)
+    nitro_v6 = is_nitro_v6(instance_type)
     tcp = semantics.tcp_established_timeout_nitro_v6 if nitro_v6 else semantics.tcp_established_timeout
     return (
         tcp if timeouts.tcp_established is None else timeouts.tcp_established,

@@ -6,12 +6,15 @@ exists as long as a micro-flow refers to it; whether a connection is alive in it
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from sgsim.kernels._jit import helper, kernel
 from sgsim.kernels._prefetch import prefetch
 from sgsim.kernels.tracking_layout import (
+    ACCOUNT_FLOW,
     ACTION_MASK,
     BY_EGRESS,
     CLOSING,
@@ -26,9 +29,17 @@ from sgsim.kernels.tracking_layout import (
     FRAGMENT_ANSWER,
     FRAGMENT_TIME,
     HALF_OPEN,
+    HEAD_FLAGS_SHIFT,
+    HEAD_KIND,
+    HEAD_PACKETS_SHIFT,
+    HOT_ANSWER,
+    HOT_BYTES,
     HOT_CONNECTION,
-    HOT_KIND,
+    HOT_FIRST,
+    HOT_HEAD,
+    HOT_LAST,
     HOT_RULES,
+    HOT_START,
     HOT_WORDS,
     INITIATING_SHIFT,
     KIND_LATER,
@@ -36,7 +47,6 @@ from sgsim.kernels.tracking_layout import (
     KIND_REPLY,
     KIND_TCP,
     KIND_UDP,
-    KIND_UNSEEN,
     LIMIT_CLOSING,
     LIMIT_FRAGMENT,
     LIMIT_HALF_OPEN,
@@ -55,7 +65,10 @@ from sgsim.kernels.tracking_layout import (
     REPLIED,
     RULES_SHIFT,
     STREAM,
+    TOTALS_PATH,
+    TOTALS_UNSEEN,
     UNTRACKED,
+    Accounts,
     Number,
     Packets,
     TrackingState,
@@ -168,6 +181,14 @@ def _rest_anew(flags: Number, code: Number, maybe: Number) -> Number:
     return flags | (MAYBE if maybe else 0) | (UNTRACKED if code >> CODE_UNTRACKED_SHIFT else 0)
 
 
+@helper
+def path_of(egress: Number, ingress: Number) -> Number:
+    """The conjunction of the two ends' actions: REJECT (0) beats UNKNOWN (2) beats ACCEPT (1)."""
+    first = np.int64(1 if egress == NO_ANSWER else egress & ACTION_MASK)
+    second = np.int64(1 if ingress == NO_ANSWER else ingress & ACTION_MASK)
+    return first * second if first * second == 0 else max(first, second)
+
+
 @kernel
 def track(
     packets: Packets,
@@ -175,10 +196,14 @@ def track(
     fragment_rows: npt.NDArray[np.int32],
     quoted_rows: npt.NDArray[np.int32],
     options: int,
+    first: int,
     answers: npt.NDArray[np.int32],
-) -> None:
-    """Answer every packet, in order, at both of its ends, into `answers` (int32[n, 2]: egress, ingress).
+    accounts: Accounts,
+) -> Any:
+    """Answer packets `first` …, in order, at both of their ends.
 
+    Into `answers` (int32[n, 2]: egress, ingress); or, if that is empty, into the accounts of their micro-flows, up to
+    the first packet outside the interval. Returns how many packets are done; `accounts` has room for one more each.
     `fragment_rows` (int32[n, 2]) are rows of `state.fragments` for packets that are fragments, and may be empty if
     none is; `quoted_rows` (int32[n, 2]) the connections that ICMP errors quote, -1 for none, and may be empty.
 
@@ -186,31 +211,32 @@ def track(
     made this loop four times slower.
     """
     flow, time, flags_of, fragment_of = packets.flow, packets.time, packets.tcp_flags, packets.fragment
-    hot, connections, fragments, codes, limits = (
-        state.hot,
-        state.connections,
-        state.fragments,
-        state.codes,
-        state.limits,
-    )
+    hot, halves, connections, fragments = state.hot, state.halves, state.connections, state.fragments
+    codes, limits, length = state.codes, state.limits, packets.length
+    active, closed, counts, totals = accounts.active, accounts.closed, accounts.counts, accounts.totals
+    low, high = accounts.interval[0], accounts.interval[1]
+    active_count, closed_count, number = counts[0], counts[1], counts[2]
     n = flow.shape[0]
-    any_quoted = quoted_rows.shape[0] > 0
-    for at in range(0, n, _BLOCK):
+    any_quoted, accounting = quoted_rows.shape[0] > 0, answers.shape[0] == 0
+    done = n
+    for at in range(first, n, _BLOCK):
         stop = min(at + _BLOCK, n)
         for i in range(at, stop):
             prefetch(hot, np.int64(flow[i]) * HOT_WORDS)
         for i in range(at, stop):
             for end in range(2):
-                row = np.int64(hot[flow[i], HOT_CONNECTION + end])
+                row = np.int64(halves[flow[i], HOT_CONNECTION + end])
                 if row >= 0:
                     prefetch(connections, row * CONNECTION_WORDS)
         for i in range(at, stop):
-            of = np.int64(flow[i])
-            kind = hot[of, HOT_KIND]
-            answers[i, 0] = answers[i, 1] = NO_ANSWER
-            if kind == KIND_UNSEEN:
-                continue
-            now = time[i]
+            of, now = np.int64(flow[i]), time[i]
+            if accounting and (now < low or now >= high):
+                done = i
+                break
+            head = hot[of, HOT_HEAD]
+            kind = head & HEAD_KIND
+            number += 1
+            at_egress = at_ingress = np.int64(NO_ANSWER)
             tcp_flags = np.int64(flags_of[i])
             syn = kind == KIND_TCP and tcp_flags & _SYN_ALONE == _SYN
             refused = kind == KIND_TCP and not syn and options & OPTION_REJECT_MIDSTREAM != 0
@@ -218,12 +244,12 @@ def track(
             live_at_egress = live_at_ingress = False
             rejected = maybe = False
             for end in range(2):
-                rules = np.int64(hot[of, HOT_RULES + end])
+                rules = np.int64(halves[of, HOT_RULES + end])
                 if rules < 0 or rejected:
                     continue
                 egress = end == 0
                 code = np.int64(codes[rules])
-                connection = np.int64(hot[of, HOT_CONNECTION + end])
+                connection = np.int64(halves[of, HOT_CONNECTION + end])
                 quoted = np.int64(quoted_rows[i, end]) if any_quoted else np.int64(-1)
                 answer = _by_rules(code, rules, 1)
                 if connection >= 0:
@@ -253,17 +279,57 @@ def track(
                     if row >= 0:
                         fragments[row, FRAGMENT_TIME] = now
                         fragments[row, FRAGMENT_ANSWER] = answer
-                answers[i, end] = answer
+                if egress:
+                    at_egress = answer
+                else:
+                    at_ingress = answer
                 rejected = answer & ACTION_MASK == _REJECT
                 maybe |= answer & ACTION_MASK == _UNKNOWN
+
+            if not accounting:
+                answers[i, 0], answers[i, 1] = at_egress, at_ingress
+            elif at_egress == NO_ANSWER and at_ingress == NO_ANSWER:
+                totals[TOTALS_UNSEEN, 0] += 1
+            else:
+                for answer in (at_egress, at_ingress):
+                    if answer != NO_ANSWER:
+                        totals[(answer >> REASON_SHIFT) & REASON_MASK, answer & ACTION_MASK] += 1
+                totals[TOTALS_PATH, path_of(at_egress, at_ingress)] += 1
+                logged = (tcp_flags & 7) | (16 if tcp_flags & 18 == 18 else 0)  # SYN-ACK; ACK alone is not logged
+                fresh = head >> HEAD_PACKETS_SHIFT == 0
+                if fresh:
+                    active[active_count] = of
+                    active_count += 1
+                elif (halves[of, HOT_ANSWER] ^ at_egress) & ACTION_MASK or (
+                    halves[of, HOT_ANSWER + 1] ^ at_ingress
+                ) & ACTION_MASK:
+                    for word in range(HOT_WORDS):
+                        closed[closed_count, word] = hot[of, word]
+                    closed[closed_count, ACCOUNT_FLOW] = of
+                    closed_count += 1
+                    fresh = True
+                if fresh:
+                    hot[of, HOT_HEAD] = kind | (logged << HEAD_FLAGS_SHIFT) | (1 << HEAD_PACKETS_SHIFT)
+                    hot[of, HOT_BYTES] = length[i]
+                    hot[of, HOT_START] = now
+                    hot[of, HOT_LAST] = now
+                    hot[of, HOT_FIRST] = number
+                    halves[of, HOT_ANSWER] = at_egress
+                    halves[of, HOT_ANSWER + 1] = at_ingress
+                else:
+                    hot[of, HOT_HEAD] = (head | (logged << HEAD_FLAGS_SHIFT)) + (1 << HEAD_PACKETS_SHIFT)
+                    hot[of, HOT_BYTES] += length[i]
+                    hot[of, HOT_START] = min(hot[of, HOT_START], now)
+                    hot[of, HOT_LAST] = max(hot[of, HOT_LAST], now)
+
             if rejected:
                 continue  # a packet rejected at either end opens, refreshes and closes state at neither (§9.1)
             for end in range(2):
-                connection = np.int64(hot[of, HOT_CONNECTION + end])
+                connection = np.int64(halves[of, HOT_CONNECTION + end])
                 if connection < 0:
                     continue
                 egress = end == 0
-                rules = np.int64(hot[of, HOT_RULES + end])
+                rules = np.int64(halves[of, HOT_RULES + end])
                 code = np.int64(codes[rules])
                 flags = connections[connection, CONNECTION_FLAGS]
                 accepted = code & ACTION_MASK == _ACCEPT
@@ -291,3 +357,7 @@ def track(
                 if not fixed:
                     row = connections[connection, CONNECTION_LIMITS]
                     connections[connection, CONNECTION_DEADLINE] = now + limits[row, _limit(kind, flags)]
+        if done < n:
+            break
+    counts[0], counts[1], counts[2] = active_count, closed_count, number
+    return done

@@ -14,18 +14,17 @@ import numpy.typing as npt
 from sgsim.kernels._jit import helper, kernel
 from sgsim.kernels._prefetch import prefetch
 from sgsim.kernels.tracking_layout import (
+    ABOUT_END,
+    ABOUT_FLOW_ID,
     CODE_SHIFT,
     CODE_UNTRACKED_SHIFT,
     DSTPORT_SHIFT,
     END_FLOW_ID,
     END_INTERFACE,
     END_PARTNER,
+    HALF_WORDS,
     HOT_CONNECTION,
-    HOT_END,
-    HOT_FLOW_ID,
-    HOT_KIND,
     HOT_RULES,
-    HOT_WORDS,
     ID_SHIFT,
     IPV6_SHIFT,
     KIND_LATER,
@@ -141,14 +140,14 @@ def end_keys(
 
 
 @kernel
-def number_flows(hot: npt.NDArray[np.int32], ends: npt.NDArray[np.int32], first: int, next_id: int) -> Any:
+def number_flows(about: npt.NDArray[np.int32], ends: npt.NDArray[np.int32], first: int, next_id: int) -> Any:
     """Give flow ids by first appearance: one for each (five-tuple, ICMP type and code, both ends).
 
     The first end of a flow remembers the other one and the id. Returns (flow, next id): the first flow, if any, whose
     end was seen with another partner before, for the caller to number.
     """
-    for i in range(first, hot.shape[0]):
-        egress, ingress = hot[i, HOT_END], hot[i, HOT_END + 1]
+    for i in range(first, about.shape[0]):
+        egress, ingress = about[i, ABOUT_END], about[i, ABOUT_END + 1]
         anchor = egress if egress >= 0 else ingress
         other = ingress if egress >= 0 else -1
         if anchor < 0:
@@ -159,8 +158,8 @@ def number_flows(hot: npt.NDArray[np.int32], ends: npt.NDArray[np.int32], first:
             next_id += 1
         elif ends[anchor, END_PARTNER] != other:
             return i, next_id
-        hot[i, HOT_FLOW_ID] = ends[anchor, END_FLOW_ID]
-    return hot.shape[0], next_id
+        about[i, ABOUT_FLOW_ID] = ends[anchor, END_FLOW_ID]
+    return about.shape[0], next_id
 
 
 @helper
@@ -193,7 +192,9 @@ def _connection_key(
 @kernel
 def connection_keys(
     keys: npt.NDArray[np.uint64],
-    hot: npt.NDArray[np.int32],
+    kinds: npt.NDArray[np.uint8],
+    halves: npt.NDArray[np.int32],
+    about: npt.NDArray[np.int32],
     ends: npt.NDArray[np.int32],
     codes: npt.NDArray[np.uint8],
     carries_groups: npt.NDArray[np.bool_],
@@ -203,24 +204,24 @@ def connection_keys(
 ) -> Any:
     """The connections that micro-flows belong to or may open, as keys; returns how many.
 
-    `place` is the position in the flattened `hot` where the connection's row belongs, `interfaces` where it is.
+    `place` is the position in the flattened `halves` where the connection's row belongs, `interfaces` where it is.
     """
     count = 0
     for i in range(keys.shape[0]):
-        kind = hot[i, HOT_KIND]
+        kind = kinds[i]
         if kind >= KIND_STATELESS:
             continue
         for side in range(2):
-            if hot[i, HOT_RULES + side] < 0:
+            if halves[i, HOT_RULES + side] < 0:
                 continue
-            interface = ends[hot[i, HOT_END + side], END_INTERFACE]
+            interface = ends[about[i, ABOUT_END + side], END_INTERFACE]
             if interface < 0:
                 continue
-            reason = (codes[hot[i, HOT_RULES + side]] & ((1 << CODE_UNTRACKED_SHIFT) - 1)) >> REASON_SHIFT
+            reason = (codes[halves[i, HOT_RULES + side]] & ((1 << CODE_UNTRACKED_SHIFT) - 1)) >> REASON_SHIFT
             if reason == _EXEMPT or (reason == _UNFILTERED and not carries_groups[interface]):
                 continue
             _connection_key(keys, i, kind, side, interface, wanted, count)
-            place[count] = np.int64(i) * HOT_WORDS + HOT_CONNECTION + side
+            place[count] = np.int64(i) * HALF_WORDS + HOT_CONNECTION + side
             interfaces[count] = interface
             count += 1
     return count

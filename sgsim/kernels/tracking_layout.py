@@ -9,7 +9,7 @@ change its answer:
     word 5       (ICMP type + 1) | (code + 1) << 9 | (identifier + 1) << 18 | (VNI + 1) << 35
     word 6, 7    source, destination Ethernet address
 
-What tracking reads of it for every packet is one row of 16 32-bit numbers, again one cache line (`HOT_*`).
+What tracking reads and writes of it for every packet is again one cache line (`HOT_*`).
 """
 
 from __future__ import annotations
@@ -26,15 +26,29 @@ KEY_WORDS = 8
 DSTPORT_SHIFT, PROTOCOL_SHIFT, IPV6_SHIFT, LATER_SHIFT = 16, 32, 40, 41
 CODE_SHIFT, ID_SHIFT, VNI_SHIFT = 9, 18, 35
 
-HOT_WORDS = 16
-HOT_KIND = 0  # one of KIND_*
-HOT_RULES = 1  # 1, 2: rule answer at the egress and at the ingress end, -1 where the end is not judged
-HOT_CONNECTION = 3  # 3, 4: row of the connection that the flow belongs to at that end, -1 if it can have none
-HOT_END = 5  # 5, 6: row of the flow end that records are kept by
-HOT_FLOW_ID = 7
-HOT_OBSERVED = 8  # 1 where the packets were captured at the one end that is judged
-HOT_PUBLIC = 9  # 9, 10: interface whose public address is the source, the destination; -1 for none
-HOT_RECORD = 11  # 11, 12: where the last record at that end was; may be outdated, see `RecordTable`
+# Seen as eight 64-bit numbers, the hot row of a micro-flow is
+#     HEAD     kind | tcp_flags of the account below << 8 | its packets << 16
+#     1, 2, 6  pairs of 32-bit numbers, egress and ingress, see HOT_RULES, HOT_CONNECTION, HOT_ANSWER
+#     BYTES, START, LAST, FIRST  of the account: times in ns, and the number of its first packet in the whole input
+# The account is what the open interval has of the flow while its packets have the same verdicts at both ends; without
+# packets, there is none. Seen as 16 32-bit numbers (little-endian), the pairs are at
+HOT_WORDS = 8
+HOT_HEAD, HOT_BYTES, HOT_START, HOT_LAST, HOT_FIRST = 0, 3, 4, 5, 7
+HEAD_KIND, HEAD_FLAGS_SHIFT, HEAD_PACKETS_SHIFT = 0xFF, 8, 16
+HALF_WORDS = 16
+HOT_RULES = 2  # 2, 3: rule answer at the egress and at the ingress end, -1 where the end is not judged
+HOT_CONNECTION = 4  # 4, 5: row of the connection that the flow belongs to at that end, -1 if it can have none
+HOT_ANSWER = 12  # 12, 13: answers to the first packet of the account
+
+# What else is known of a micro-flow, 32-bit numbers.
+ABOUT_WORDS = 8
+ABOUT_END = 0  # 0, 1: row of the flow end that records are kept by, -1 where the end is not judged
+ABOUT_FLOW_ID = 2
+ABOUT_OBSERVED = 3  # 1 where the packets were captured at the one end that is judged
+ABOUT_PUBLIC = 4  # 4, 5: interface whose public address is the source, the destination; -1 for none
+
+# Where an account lies in a list of them (`Accounts`): the hot row, with the micro-flow in word 1.
+ACCOUNT_FLOW = 1
 
 # KIND_LATER: a fragment without ports; KIND_STATELESS: ICMP that is no query; KIND_UNSEEN: neighbour discovery. From
 # KIND_STATELESS on a flow has no connections.
@@ -68,8 +82,9 @@ NO_ANSWER = -1
 ACTION_MASK, REASON_SHIFT, REASON_MASK, INITIATING_SHIFT, RULES_SHIFT = 3, 2, 15, 6, 7
 
 
-# A flow end, eight 32-bit numbers: the row of its open record for each action (-1 for none), whether its hit was
-# counted, what it is the end of, and the flow that it was first seen with: its other end (row, -1 for none) and id.
+# A flow end, eight 32-bit numbers: the row of its record for each action while records are made (-1 for none), whether
+# its hit was counted, what it is the end of, and the flow that it was first seen with: its other end (row, -1 for
+# none) and id.
 END_WORDS = 8
 END_COUNTED, END_INTERFACE, END_SIDE, END_PARTNER, END_FLOW_ID = 3, 4, 5, 6, 7
 NO_PARTNER_YET = -2
@@ -81,7 +96,8 @@ RECORD_PACKETS, RECORD_BYTES, RECORD_START, RECORD_LAST, RECORD_FLAGS = 0, 1, 2,
 RECORD_ANSWER, RECORD_END, RECORD_FLOW = 5, 6, 7  # RECORD_ANSWER | path action << RECORD_PATH_SHIFT
 RECORD_PATH_SHIFT = 32
 
-TOTALS_PATH = 9  # row of packet totals after those of the nine reasons
+# Rows of packet totals after those of the nine reasons: by path, and (first column) packets of KIND_UNSEEN.
+TOTALS_PATH, TOTALS_UNSEEN = 9, 10
 
 
 class PacketColumns(NamedTuple):
@@ -143,11 +159,26 @@ class FlowFields(NamedTuple):
 
 
 class TrackingState(NamedTuple):
-    """What tracking remembers. `hot`: int32[flows, HOT_WORDS]; `connections`: int64[connections, CONNECTION_WORDS];
-    `fragments`: int64[fragments, 2]; `codes`: uint8, one a rule answer; `limits`: int64[interfaces, 8]."""
+    """What tracking remembers. `hot`: int64[flows, HOT_WORDS], and `halves` the same memory as int32[flows,
+    HALF_WORDS]; `connections`: int64[connections, CONNECTION_WORDS]; `fragments`: int64[fragments, 2]; `codes`: uint8,
+    one a rule answer; `limits`: int64[interfaces, 8]."""
 
     hot: npt.NDArray[Any]
+    halves: npt.NDArray[Any]
     connections: npt.NDArray[Any]
     fragments: npt.NDArray[Any]
     codes: npt.NDArray[Any]
     limits: npt.NDArray[Any]
+
+
+class Accounts(NamedTuple):
+    """The accounts of the open interval. `active`: micro-flows that have one, int32; `closed`: int64[:, HOT_WORDS],
+    accounts of flows whose verdicts have changed since; `counts`: how many of each there are, and the number of the
+    next packet; `interval`: its bounds in ns, the upper one excluded; `totals`: int64[11, 3], packets by reason and
+    action at each end, by path, and unseen ones."""
+
+    active: npt.NDArray[Any]
+    closed: npt.NDArray[Any]
+    counts: npt.NDArray[Any]
+    interval: npt.NDArray[Any]
+    totals: npt.NDArray[Any]
