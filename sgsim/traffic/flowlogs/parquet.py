@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ParquetPiece", "counted", "row_pieces"]
 
-_ROWS = 1 << 18  #: of a piece; Arrow hands out the dictionary of a whole row group with each part of it
+_ROWS = 1 << 17  #: of a piece; Arrow hands out the dictionary of a whole row group with each part of it
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ _CHUNK = 1 << 18
 _REMOTE_CHUNK = 8 << 20  # each read of an object is a request
 _SUFFIXES = frozenset({".log", ".gz", ".parquet", ".txt", ".json", ".jsonl", ".dat", ""})
 _STAMP = re.compile(r"_(\d{8}T\d{4})Z_")
+_NO_LOG = "aws-logs-write-test"  # CloudWatch leaves this file where it exports to
 _OURS = frozenset({"vpcflowlogs", "aws-service=vpcflowlogs"})
 _GLOB = re.compile(r"[*?\[]")
 _QUERY = re.compile(r"\?(?=(?:endpoint_override|scheme|region|anonymous|access_key|secret_key)=)")
@@ -130,7 +131,7 @@ def _listed(directory: Path, notes: list[str]) -> list[Source]:
 
 def _is_log(parts: Sequence[str]) -> bool:
     name = parts[-1]
-    if name.startswith((".", "_")) or os.path.splitext(name)[1].lower() not in _SUFFIXES:  # noqa: PTH122
+    if name.startswith((".", "_")) or name == _NO_LOG or os.path.splitext(name)[1].lower() not in _SUFFIXES:  # noqa: PTH122
         return False
     return "AWSLogs" not in parts or not _OURS.isdisjoint(parts)
 
