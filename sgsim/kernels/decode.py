@@ -15,51 +15,10 @@ import numpy as np
 from sgsim.kernels import decode_codes as c
 from sgsim.kernels._jit import helper, kernel
 from sgsim.kernels.decode_bytes import address_of, be16, be32, be64, byte, put8, put16, put32, put64
-from sgsim.kernels.decode_ip import extension_chain, has_identifier, is_icmp_error
-from sgsim.kernels.decode_link import IP, IPV4, IPV6, link_layer, payload_of
+from sgsim.kernels.decode_ip import IPV4, IPV6, has_identifier, ip_header, is_icmp_error
+from sgsim.kernels.decode_link import link_layer
 
 __all__ = ["decode"]
-
-_VXLAN, _GENEVE = 4789, 6081
-_CAN_UNWRAP_VXLAN, _CAN_UNWRAP_GENEVE = 1, 2
-
-
-@helper(inline=True)
-def _header(at: int, end: int, wire_end: int, announced: int) -> tuple[int, int, int, int, int, int, int, int]:
-    """An IP header: (cause, family, protocol, fragment, id, IP length, address of what follows, where it ends).
-
-    The last is where the packet says that it ends: padding or a snap length put it before or after `end`. A length
-    of 0 is what segmentation offload leaves: the packet then ends with the frame.
-    """
-    if at >= end:
-        return c.SHORT_NETWORK, 0, 0, 0, 0, 0, at, wire_end
-    version = byte(at) >> 4
-    if (version != 4 and version != 6) or (announced != IP and announced != -version):
-        return c.BAD_VERSION, 0, 0, 0, 0, 0, at, wire_end
-    if version == 4:
-        if at + 20 > end:
-            return c.SHORT_NETWORK, 0, 0, 0, 0, 0, at, wire_end
-        header = (byte(at) & 15) * 4
-        if header < 20:
-            return c.BAD_HEADER_LENGTH, 0, 0, 0, 0, 0, at, wire_end
-        length = be16(at + 2)
-        if length == 0:
-            length = wire_end - at
-        if length < header:
-            return c.BAD_TOTAL_LENGTH, 0, 0, 0, 0, 0, at, wire_end
-        if at + header > end:
-            return c.SHORT_NETWORK, 0, 0, 0, 0, 0, at, wire_end
-        flags = be16(at + 6)
-        fragment = 2 if flags & 0x1FFF else (1 if flags & 0x2000 else 0)
-        return c.DECODED, 4, byte(at + 9), fragment, be16(at + 4), length, at + header, at + length
-    if at + 40 > end:
-        return c.SHORT_NETWORK, 0, 0, 0, 0, 0, at, wire_end
-    length = be16(at + 4) + 40
-    if length == 40 and byte(at + 6) != 59:
-        length = wire_end - at
-    limit = at + length
-    after, protocol, fragment, identification, cause = extension_chain(at + 40, min(end, limit), byte(at + 6))
-    return cause, 6, protocol, fragment, identification, length, after, limit
 
 
 @helper(inline=True)
@@ -75,7 +34,7 @@ def _quote(at: int, end: int, family: int, row: int, q: int, block: int) -> int:
     """Write what an ICMP error at `at` quotes as row q; returns the next free row."""
     start = at + 8
     announced = IPV4 if family == 4 else IPV6
-    cause, _, protocol, fragment, _, _, after, _ = _header(start, end, end, announced)
+    cause, _, protocol, fragment, _, _, after, _ = ip_header(start, end, end, announced)
     if cause != c.DECODED:
         return q
     srcport, dstport, icmp_type, icmp_id = 0, 0, -1, -1
@@ -98,74 +57,6 @@ def _quote(at: int, end: int, family: int, row: int, q: int, block: int) -> int:
     put16(block + 2 * q + c.Q_ICMP_TYPE_AT, icmp_type)
     put8(block + q + c.Q_PROTOCOL_AT, protocol)
     return q + 1
-
-
-@helper(inline=True)
-def _mix(value: Any, word: Any) -> Any:
-    """One step of the fingerprint: the multiply-and-xor-shift of MurmurHash3's finaliser over a running value."""
-    value = (value ^ word) * np.uint64(0xFF51AFD7ED558CCD)
-    return (value ^ (value >> np.uint64(32))) * np.uint64(0xC4CEB9FE1A85EC53)
-
-
-@helper
-def _fingerprint(at: int, family: int, end: int, vni: int) -> Any:
-    """64 bits of the IP header without TTL (hop limit) and checksum, of the next 64 bytes, and of the VNI."""
-    header = (byte(at) & 15) * 4 if family == 4 else 40
-    value = _mix(np.uint64(family), np.uint64(vni + 1))
-    if family == 4:
-        value = _mix(value, be64(at))
-        value = _mix(value, np.uint64(byte(at + 9)))
-        value = _mix(value, be64(at + 12))
-        done = at + 20
-    else:
-        value = _mix(value, np.uint64((be32(at) << 24) | (be16(at + 4) << 8) | byte(at + 6)))
-        for word in range(at + 8, at + 40, 8):
-            value = _mix(value, be64(word))
-        done = at + 40
-    last = min(end, at + header + 64)
-    value = _mix(value, np.uint64(max(last - done, 0)))
-    while done + 8 <= last:
-        value = _mix(value, be64(done))
-        done += 8
-    while done < last:
-        value = _mix(value, np.uint64(byte(done)))
-        done += 1
-    return value ^ (value >> np.uint64(29))
-
-
-@helper(inline=True)
-def _tunnel(port: int) -> int:
-    """What a UDP destination port says about the payload."""
-    return _CAN_UNWRAP_VXLAN if port == _VXLAN else _CAN_UNWRAP_GENEVE if port == _GENEVE else 0
-
-
-@helper
-def _unwrap(at: int, end: int, port: int) -> tuple[int, int, int, int, int]:
-    """Look into a tunnel at `at`, behind the UDP header: (cause, address, source and destination MAC, VNI).
-
-    The cause may be IP…; 0 means that the payload is no such tunnel and the packet stands for itself.
-    """
-    if at + 8 > end:
-        return 0, at, 0, 0, -1
-    if port == _VXLAN:
-        if byte(at) & 0x08 == 0:
-            return 0, at, 0, 0, -1
-        vni = be32(at + 4) >> 8
-        found, cause, source, destination = link_layer(at + 8, end, c.LINK_ETHERNET)
-        return cause, found, source, destination, vni
-    if byte(at) >> 6:
-        return 0, at, 0, 0, -1
-    inner = at + 8 + (byte(at) & 0x3F) * 4
-    if inner > end:
-        return c.SHORT_LINK, at, 0, 0, -1
-    protocol = be16(at + 2)
-    if protocol == 0x6558:
-        found, cause, source, destination = link_layer(inner, end, c.LINK_ETHERNET)
-        return cause, found, source, destination, -1
-    if protocol <= 1500:
-        return c.NOT_IP_INNER, at, 0, 0, -1
-    found, cause = payload_of(inner, end, protocol)
-    return cause, found, 0, 0, -1
 
 
 @helper(inline=True)
@@ -193,7 +84,7 @@ def decode(
     index: Any,
     n: int,
     first_record: int,
-    flags: int,
+    tunnels: bool,
     columns: Any,
     row: int,
     quotes: Any,
@@ -204,43 +95,32 @@ def decode(
 
     `buffer` uint8; `index` int64[INDEX_ROWS, ≥ n]; `columns` uint8[COLUMN_BYTES] and `quotes` uint8[QUOTE_BYTES] laid
     out as decode_codes says: one array each, not 23, since a call pays for every argument.
-    `tally` int64[TALLY]: packets by cause, then those of NOT_IP_ETHERTYPE by ethertype. `flags` DECAPSULATE and
-    FINGERPRINTS. The columns SOURCE and, without FINGERPRINTS, SEEN_AT and FINGERPRINT are left as they are.
+    `tally` int64[TALLY]: packets by cause, then those of NOT_IP_ETHERTYPE by ethertype. `tunnels` says that `unwrap`
+    has seen the index, so that TUNNEL holds the VNIs. The column SOURCE is left as it is.
     """
     memory, block, quote_block = address_of(buffer), address_of(columns), address_of(quotes)
     n = min(n, c.BATCH - row)
     for i in range(n):
         link = index[c.LINK, i]
-        if link < 0 or link >= c.LINK_DECIDED:
-            tally[link - c.LINK_DECIDED if link > 0 else c.UNSUPPORTED_LINK] += 1
+        if link < 0:
+            tally[c.UNSUPPORTED_LINK] += 1
             continue
         start = memory + index[c.OFFSET, i]
-        end = captured_end = start + index[c.CAPTURED, i]
-        wire_end = max(captured_end, start + index[c.WIRE, i])
-        at, cause, source, destination = link_layer(start, end, link)
-        vni = -1
-        may_unwrap = _CAN_UNWRAP_VXLAN | _CAN_UNWRAP_GENEVE if flags & c.DECAPSULATE else 0
-        while cause < 0:  # an IP header at `at`: the outermost, then one for each tunnel that is unwrapped
-            cause, family, protocol, fragment, identification, length, after, limit = _header(at, end, wire_end, cause)
-            wire_end = min(wire_end, limit)
-            if cause != c.DECODED:
-                break
-            stop = min(end, limit)
+        end = start + index[c.CAPTURED, i]
+        wire_end = max(end, start + index[c.WIRE, i])
+        if link >= c.LINK_DECIDED:
+            at, cause, source, destination = start, link - c.LINK_DECIDED, 0, 0
+        else:
+            at, cause, source, destination = link_layer(start, end, link)
+        if cause < 0:
+            cause, family, protocol, fragment, identification, length, after, limit = ip_header(
+                at, end, wire_end, cause
+            )
+            wire_end, stop = min(wire_end, limit), min(end, limit)
+        if cause == c.DECODED:
             transport = protocol if fragment != 2 else 255  # a later fragment begins amid its payload
             cause, srcport, dstport, icmp_type, icmp_code, icmp_id, tcp_flags = _transport(after, stop, transport)
-            if cause != c.DECODED:
-                break
-            if may_unwrap and transport == 17 and fragment == 0:
-                tunnel = may_unwrap & _tunnel(dstport)
-                if tunnel:
-                    inner, inner_at, inner_source, inner_destination, inner_vni = _unwrap(after + 8, stop, dstport)
-                    if inner != 0:
-                        # A mirror's VXLAN may hold a load balancer's Geneve; what is in that is a user's own.
-                        may_unwrap = _CAN_UNWRAP_GENEVE if tunnel == _CAN_UNWRAP_VXLAN else 0
-                        at, cause, source, destination = inner_at, inner, inner_source, inner_destination
-                        vni = max(vni, inner_vni)
-                        end = stop
-                        continue
+        if cause == c.DECODED:
             if is_icmp_error(transport, icmp_type):
                 q = _quote(after, stop, family, row, q, quote_block)
             src_hi, src_lo, dst_hi, dst_lo = _addresses(at, family)
@@ -256,7 +136,7 @@ def decode(
             put32(in32 + c.ICMP_ID_AT, icmp_id)
             put32(in32 + c.IP_ID_AT, identification)
             put32(in32 + c.LENGTH_AT, length)
-            put32(in32 + c.VNI_AT, vni)
+            put32(in32 + c.VNI_AT, index[c.TUNNEL, i] if tunnels else -1)
             put16(in16 + c.SRCPORT_AT, srcport)
             put16(in16 + c.DSTPORT_AT, dstport)
             put16(in16 + c.ICMP_TYPE_AT, icmp_type)
@@ -265,12 +145,11 @@ def decode(
             put8(in8 + c.PROTOCOL_AT, protocol)
             put8(in8 + c.TCP_FLAGS_AT, tcp_flags)
             put8(in8 + c.FRAGMENT_AT, fragment)
-            if flags & c.FINGERPRINTS:
-                put64(in64 + c.FINGERPRINT_AT, _fingerprint(at, family, stop, vni))
-                put32(in32 + c.SEEN_AT_AT, index[c.INTERFACE, i])
+            put64(in64 + c.PLACE_AT, (at - memory) | (stop - at) << 32)
+            put32(in32 + c.SEEN_AT_AT, index[c.INTERFACE, i])
             row += 1
         # Short because the capture kept a head only, or because the packet contradicts itself?
-        if c.SHORT_LINK <= cause <= c.SHORT_TRANSPORT and captured_end < wire_end:
+        if c.SHORT_LINK <= cause <= c.SHORT_TRANSPORT and end < wire_end:
             cause += c.CUT
         if cause >= c.ETHERTYPE:
             tally[c.CAUSES + cause - c.ETHERTYPE] += 1

@@ -26,6 +26,7 @@ __all__ = [
     "byte",
     "load16",
     "load32",
+    "load64",
     "put8",
     "put16",
     "put32",
@@ -74,6 +75,7 @@ be64 = _loader(64, not _BIG_HOST, types.uint64)
 #: In the machine's own order: file formats that state their order are compared with it.
 load16 = _loader(16, False, types.int64)
 load32 = _loader(32, False, types.int64)
+load64 = _loader(64, False, types.int64)
 
 
 def _storer(bits: int) -> Any:

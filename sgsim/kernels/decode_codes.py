@@ -13,7 +13,8 @@ WIRE: Final = 2  #: bytes that the packet had
 TIME: Final = 3  #: nanoseconds since the epoch
 LINK: Final = 4  #: LINK_* ≥ 0, or -1 - link type for one that only scapy may know
 INTERFACE: Final = 5  #: number of the capture interface in its file
-INDEX_ROWS: Final = 6
+TUNNEL: Final = 6  #: VNI, only where `unwrap` has been
+INDEX_ROWS: Final = 7
 
 LINK_ETHERNET: Final = 0
 LINK_RAW: Final = 1
@@ -21,6 +22,7 @@ LINK_LOOPBACK: Final = 2
 LINK_COOKED: Final = 3
 LINK_COOKED2: Final = 4
 LINK_IPV6: Final = 5
+LINK_IPV4: Final = 6
 LINK_DECIDED: Final = 256  #: LINK_DECIDED + cause: a packet whose fate is known before decoding
 
 # Columns: where each begins in the one block of memory that holds a batch; `c.SRC_HI_AT + 8 * row` and so on.
@@ -32,7 +34,8 @@ DST_LO_AT: Final = 32 * BATCH
 SRC_MAC_AT: Final = 40 * BATCH
 DST_MAC_AT: Final = 48 * BATCH
 RECORD_AT: Final = 56 * BATCH
-FINGERPRINT_AT: Final = 64 * BATCH
+PLACE_AT: Final = 64 * BATCH
+FINGERPRINT_AT: Final = PLACE_AT  #: PLACE is 32 bits position of the IP header, 32 bits to the end of the packet
 ICMP_ID_AT: Final = 72 * BATCH
 IP_ID_AT: Final = 76 * BATCH
 LENGTH_AT: Final = 80 * BATCH
@@ -92,10 +95,6 @@ UNSUPPORTED_LINK: Final = 24
 CAUSES: Final = 32
 TALLY: Final = CAUSES + (1 << 16)  #: the causes, then the ethertypes that lead to no IP header
 ETHERTYPE: Final = 1 << 16  #: ETHERTYPE + n: NOT_IP_ETHERTYPE of that ethertype
-
-# Flags of the decoder.
-DECAPSULATE: Final = 1
-FINGERPRINTS: Final = 2
 
 # Results of a walk beside the records that it found: indexes and values of its state, int64[STATE].
 AT: Final = 0  #: position of the first byte that is not consumed

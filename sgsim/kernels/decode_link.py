@@ -8,11 +8,9 @@ from __future__ import annotations
 from sgsim.kernels import decode_codes as c
 from sgsim.kernels._jit import helper
 from sgsim.kernels.decode_bytes import be16, be32, byte, load32
+from sgsim.kernels.decode_ip import IP, IPV4, IPV6
 
-__all__ = ["IP", "IPV4", "IPV6", "link_layer", "payload_of"]
-
-IP = -1  #: instead of a cause: the address is that of an IP header of either version …
-IPV4, IPV6 = -4, -6  #: … or of the version that the layer below announced
+__all__ = ["link_layer", "payload_of"]
 
 
 @helper
@@ -112,6 +110,8 @@ def link_layer(at: int, end: int, link: int) -> tuple[int, int, int, int]:
         return at, IP, 0, 0
     if link == c.LINK_IPV6:
         return at, IPV6, 0, 0
+    if link == c.LINK_IPV4:
+        return at, IPV4, 0, 0
     if link == c.LINK_LOOPBACK:
         if at + 4 > end:
             return at, c.SHORT_LINK, 0, 0

@@ -7,12 +7,61 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sgsim.kernels._jit import kernel
+from sgsim.kernels import decode_codes as c
+from sgsim.kernels._jit import helper, kernel
+from sgsim.kernels.decode_bytes import address_of, be16, be32, be64, byte, load32, load64, put64
 
-__all__ = ["Sightings"]
+__all__ = ["Sightings", "fingerprint"]
 
 WINDOW = 1_000_000_000  #: nanoseconds within which a second sighting is a duplicate
 _SMALLEST, _LARGEST = 1 << 16, 1 << 22  #: slots; the largest table takes 96 MB
+
+
+@helper(inline=True)
+def _mix(value: Any, word: Any) -> Any:
+    """One step of the fingerprint: the multiply-and-xor-shift of MurmurHash3's finaliser over a running value."""
+    value = (value ^ word) * np.uint64(0xFF51AFD7ED558CCD)
+    return (value ^ (value >> np.uint64(32))) * np.uint64(0xC4CEB9FE1A85EC53)
+
+
+@helper
+def _fingerprint(at: int, family: int, end: int, vni: int) -> Any:
+    """64 bits of the IP header without TTL (hop limit) and checksum, of the next 64 bytes, and of the VNI."""
+    header = (byte(at) & 15) * 4 if family == 4 else 40
+    value = _mix(np.uint64(family), np.uint64(vni))
+    if family == 4:
+        value = _mix(value, be64(at))
+        value = _mix(value, np.uint64(byte(at + 9)))
+        value = _mix(value, be64(at + 12))
+        done = at + 20
+    else:
+        value = _mix(value, np.uint64((be32(at) << 24) | (be16(at + 4) << 8) | byte(at + 6)))
+        for word in range(at + 8, at + 40, 8):
+            value = _mix(value, be64(word))
+        done = at + 40
+    last = min(end, at + header + 64)
+    value = _mix(value, np.uint64(max(last - done, 0)))
+    while done + 8 <= last:
+        value = _mix(value, be64(done))
+        done += 8
+    while done < last:
+        value = _mix(value, np.uint64(byte(done)))
+        done += 1
+    return value ^ (value >> np.uint64(29))
+
+
+@kernel
+def fingerprint(buffer: Any, columns: Any, start: int, stop: int) -> None:
+    """Put fingerprints into rows start … stop - 1 of a block of columns, over PLACE, which says where a packet lies.
+
+    `buffer` uint8, as `decode` had it; `columns` uint8[COLUMN_BYTES].
+    """
+    memory, block = address_of(buffer), address_of(columns)
+    for row in range(start, stop):
+        place = load64(block + c.PLACE_AT + 8 * row)
+        at = memory + (place & 0xFFFFFFFF)
+        vni = load32(block + c.VNI_AT + 4 * row)
+        put64(block + c.FINGERPRINT_AT + 8 * row, _fingerprint(at, byte(at) >> 4, at + (place >> 32), vni))
 
 
 @kernel

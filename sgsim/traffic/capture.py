@@ -42,7 +42,7 @@ class Capture:
         self.counts = PacketCounts(self._stream.name)
         self.size = self._stream.size
         self._source, self._fingerprints = source, fingerprints
-        self._flags = c.DECAPSULATE if decapsulate else 0
+        self._decapsulate = decapsulate
         try:
             self._reader = _reader(self._stream, buffer_bytes)
         except BaseException:
@@ -77,25 +77,30 @@ class Capture:
         reader, tally = self._reader, self._tally.packets
         index = np.empty((c.INDEX_ROWS, c.BATCH), np.int64)
         columns, quotes = np.empty(c.COLUMN_BYTES, np.uint8), np.empty(c.QUOTE_BYTES, np.uint8)
-        row = quoted = flags_before = 0
+        row = quoted = 0
+        marked = False
 
         def batch() -> Decoded:
-            fingerprints = bool(flags_before & c.FINGERPRINTS)
-            return packet_columns(columns, row, self._source, quote_columns(quotes, quoted), fingerprints=fingerprints)
+            return packet_columns(columns, row, self._source, quote_columns(quotes, quoted), fingerprints=marked)
 
         while True:
             first = reader.next_record
             n = reader.walk(index, c.BATCH - row)
             if n == 0:
                 break
-            flags = self._flags | (c.FINGERPRINTS if self._fingerprints or reader.interfaces > 1 else 0)
-            if row and flags != flags_before:  # a second interface: its fingerprints begin with a batch of their own
+            wanted = self._fingerprints or reader.interfaces > 1
+            if row and wanted != marked:  # a second interface: its fingerprints begin with a batch of their own
                 yield batch()
                 columns, row, quoted = np.empty(c.COLUMN_BYTES, np.uint8), 0, 0
-            flags_before = flags
+            marked = wanted
             if reader.foreign:
                 self._ask_scapy(index, n)
-            row, quoted = decode(reader.window.buffer, index, n, first, flags, columns, row, quotes, quoted, tally)
+            buffer, before = reader.window.buffer, row
+            if self._decapsulate:
+                _unwrap(buffer, index, n)
+            row, quoted = decode(buffer, index, n, first, self._decapsulate, columns, row, quotes, quoted, tally)
+            if marked:
+                _fingerprint(buffer, columns, before, row)
             if row == c.BATCH:
                 yield batch()
                 columns, row, quoted = np.empty(c.COLUMN_BYTES, np.uint8), 0, 0
@@ -157,3 +162,17 @@ def _reader(stream: Any, buffer_bytes: int) -> RecordReader:
     raise TrafficInputError(
         problem + reason, source=stream.name, advice="give a pcap or pcapng file, plain, gzip or zstd"
     )
+
+
+def _unwrap(buffer: Any, index: Any, n: int) -> None:
+    """See decode_tunnels.unwrap, which is compiled when first asked for."""
+    from sgsim.kernels.decode_tunnels import unwrap
+
+    unwrap(buffer, index, n)
+
+
+def _fingerprint(buffer: Any, columns: Any, start: int, stop: int) -> None:
+    """See duplicates.fingerprint."""
+    from sgsim.kernels.duplicates import fingerprint
+
+    fingerprint(buffer, columns, start, stop)

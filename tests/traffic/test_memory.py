@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 from sgsim.kernels import decode_codes as c
 from sgsim.kernels.decode import decode
+from sgsim.kernels.decode_tunnels import unwrap
+from sgsim.kernels.duplicates import fingerprint
 from tests.traffic.test_bad_captures import HEADERS
 from tests.traffic.test_decapsulation import INNER, geneve, vxlan
 
@@ -27,14 +29,17 @@ FRAMES = [
 Record = tuple[int, int, int, int]
 
 
-def decoded(memory: npt.NDArray[np.uint8], records: list[Record], flags: int) -> tuple[int | bytes, ...]:
+def decoded(memory: npt.NDArray[np.uint8], records: list[Record], tunnels: bool) -> tuple[int | bytes, ...]:
     """Everything that the decoder writes for records (position, captured, wire, link)."""
     index = np.zeros((c.INDEX_ROWS, len(records)), np.int64)
     for i, (position, captured, wire, link) in enumerate(records):
         index[c.OFFSET, i], index[c.CAPTURED, i], index[c.WIRE, i], index[c.LINK, i] = position, captured, wire, link
     columns, quotes = np.zeros(c.COLUMN_BYTES, np.uint8), np.zeros(c.QUOTE_BYTES, np.uint8)
     tally = np.zeros(c.TALLY, np.int64)
-    row, quoted = decode(memory, index, len(records), 1, flags, columns, 0, quotes, 0, tally)
+    if tunnels:
+        unwrap(memory, index, len(records))
+    row, quoted = decode(memory, index, len(records), 1, tunnels, columns, 0, quotes, 0, tally)
+    fingerprint(memory, columns, 0, row)
     assert tally[: c.CAUSES].sum() == len(records) and tally[c.DECODED] == row
     return row, quoted, columns.tobytes(), quotes.tobytes(), tally.tobytes()
 
@@ -60,13 +65,13 @@ def test_garbage_around_a_record_changes_nothing() -> None:
         np.full(size, 0xFF, np.uint8),
         np.frombuffer(rng.randbytes(size), np.uint8),
     ]
-    for flags in (0, c.DECAPSULATE | c.FINGERPRINTS):
+    for tunnels in (False, True):
         answers = set()
         for around in surroundings:
             memory = around.copy()
             for data, (position, captured, _, _) in zip(frames, records):
                 memory[position : position + captured] = np.frombuffer(data, np.uint8)
-            answers.add(decoded(memory, records, flags))
+            answers.add(decoded(memory, records, tunnels))
         assert len(answers) == 1
 
 
@@ -76,5 +81,5 @@ def test_a_full_batch_is_never_overrun() -> None:
     index = np.zeros((c.INDEX_ROWS, 10), np.int64)
     index[c.CAPTURED] = index[c.WIRE] = len(INNER)
     columns, quotes = np.zeros(c.COLUMN_BYTES, np.uint8), np.zeros(c.QUOTE_BYTES, np.uint8)
-    row, _ = decode(memory, index, 10, 1, 0, columns, c.BATCH - 3, quotes, 0, np.zeros(c.TALLY, np.int64))
+    row, _ = decode(memory, index, 10, 1, False, columns, c.BATCH - 3, quotes, 0, np.zeros(c.TALLY, np.int64))
     assert row == c.BATCH
