@@ -25,6 +25,7 @@ from sgsim.kernels.tracking_layout import (
     HOT_FIRST,
     HOT_HEAD,
     HOT_WORDS,
+    KIND_OF_ANSWER,
     RECORD_ANSWER,
     RECORD_BYTES,
     RECORD_END,
@@ -46,7 +47,7 @@ __all__ = ["RecordTable"]
 _SECOND = 1_000_000_000
 _BATCH = 1 << 16  #: records in one batch of output at most
 _NO_WORDS = np.empty((0, 2), np.int32)
-_EVER = np.array([np.iinfo(np.int64).min, np.iinfo(np.int64).max], np.int64)
+_EVER = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 
 
 class RecordTable:
@@ -55,6 +56,7 @@ class RecordTable:
     `aggregation` is the interval's length in seconds, aligned to the epoch, None for one interval that never ends.
     Time that runs backwards over a boundary opens the earlier interval again: its late packets make records of
     their own, as a flow log's do. Of the records, those of `interfaces` (indexes) and `direction` are given out.
+    With `apart`, a record also ends where reason or initiative changes: they are then those of all its packets.
 
     While an interval is open its packets are counted in the accounts of their micro-flows (see
     `sgsim.kernels.tracking_layout`), where tracking has to look anyway; records are made of them at its end.
@@ -66,7 +68,10 @@ class RecordTable:
         aggregation: int | None,
         interfaces: frozenset[int] | None = None,
         direction: Direction | None = None,
+        *,
+        apart: bool = False,
     ) -> None:
+        self._same = KIND_OF_ANSWER if apart else ACTION_MASK
         self._tracker, self._store = tracker, tracker.store
         self._length = None if aggregation is None else aggregation * _SECOND
         self._interfaces = None if interfaces is None else np.array(sorted(interfaces), np.int32)
@@ -74,7 +79,7 @@ class RecordTable:
         self._active: npt.NDArray[np.int32] = np.empty(0, np.int32)
         self._closed: npt.NDArray[np.int64] = np.empty((0, HOT_WORDS), np.int64)
         self._counts = np.zeros(3, np.int64)
-        self._interval = _EVER if aggregation is None else np.zeros(2, np.int64)
+        self._interval = np.array([*(_EVER if aggregation is None else (0, 0)), self._same], np.int64)
         self.totals: npt.NDArray[np.int64] = np.zeros((TOTALS_UNSEEN + 1, len(Verdict)), np.int64)
         self.hits: npt.NDArray[np.int64] = np.zeros(1, np.int64)
         self.disagreements = 0
@@ -93,7 +98,7 @@ class RecordTable:
             yield from self.flush()
             assert self._length is not None
             start = int(time[at]) // self._length * self._length
-            self._interval = np.array([start, start + self._length], np.int64)
+            self._interval = np.array([start, start + self._length, self._same], np.int64)
 
     def flush(self) -> Iterator[Verdicts]:
         """Give out all open records, by flow, the sender's end first, in batches."""
@@ -124,7 +129,7 @@ class RecordTable:
             accounts = accounts[np.argsort(accounts[:, HOT_FIRST], kind="stable")]
         self._counts[:2] = 0
         records = np.empty((2 * len(accounts), RECORD_WORDS), np.int64)
-        count = make_records(accounts, accounts.view(np.int32), store.about, store.ends, records)
+        count = make_records(accounts, accounts.view(np.int32), store.about, store.ends, records, self._same)
         records = records[:count]
         store.ends[records[:, RECORD_END], records[:, RECORD_ANSWER] & ACTION_MASK] = -1
         return records

@@ -39,7 +39,7 @@ class ReplayOptions:
     `aggregation` is the length of a record's interval in seconds, None for one record a flow; `vantage` the interface
     at which the capture was taken, the only one that is judged; `vpc_id` the VPC that addresses belong to. Records
     of other `interfaces` than these (ids) or of the other `direction` are judged but not given out. `threads` limits
-    those that judge flows.
+    those that judge flows. With `apart`, a record also ends where the reason changes, or who opened the connection.
     """
 
     aggregation: int | None = 600
@@ -48,6 +48,7 @@ class ReplayOptions:
     interfaces: frozenset[str] | None = None
     direction: Direction | None = None
     threads: int | None = None
+    apart: bool = False
 
 
 @dataclass(slots=True)
@@ -90,7 +91,7 @@ class Replay:
         interfaces = options.interfaces
         wanted = None if interfaces is None else frozenset(n for n, name in enumerate(ids) if name in interfaces)
         self._tracker = Tracker(snapshot, vantage=options.vantage, vpc_id=options.vpc_id, threads=options.threads)
-        self._records = RecordTable(self._tracker, options.aggregation, wanted, options.direction)
+        self._records = RecordTable(self._tracker, options.aggregation, wanted, options.direction, apart=options.apart)
         self._public = np.zeros(len(ids), np.int64)
         self._forget_at = _REMEMBERED
         self._previous: int | None = None

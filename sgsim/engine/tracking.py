@@ -43,7 +43,7 @@ _NO_ACCOUNTS = Accounts(
     np.empty(0, np.int32),
     np.empty((0, HOT_WORDS), np.int64),
     np.zeros(3, np.int64),
-    np.zeros(2, np.int64),
+    np.zeros(3, np.int64),
     np.zeros((TOTALS_UNSEEN + 1, 3), np.int64),
 )
 

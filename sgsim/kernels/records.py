@@ -40,8 +40,11 @@ def make_records(
     about: npt.NDArray[np.int32],
     ends: npt.NDArray[np.int32],
     records: npt.NDArray[np.int64],
+    same: int,
 ) -> Any:
     """Merge accounts, in order of their first packets, into one record per flow end and action (§9.4).
+
+    A record also ends where the answers differ in one of the bits `same`, which hold those of the action.
 
     `halves` is the memory of `accounts` as 32-bit numbers; `ends` has -1 for every end and action, and is left with the
     rows of the records. `records` has room for two an account. Returns how many records there are.
@@ -56,7 +59,7 @@ def make_records(
                 continue
             place, action = about[flow, ABOUT_END + end], answer & ACTION_MASK
             row = np.int64(ends[place, action])
-            if row < 0:
+            if row < 0 or (records[row, RECORD_ANSWER] ^ answer) & same:
                 row = np.int64(count)
                 count += 1
                 ends[place, action] = row

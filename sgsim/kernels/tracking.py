@@ -214,7 +214,7 @@ def track(
     hot, halves, connections, fragments = state.hot, state.halves, state.connections, state.fragments
     codes, limits, length = state.codes, state.limits, packets.length
     active, closed, counts, totals = accounts.active, accounts.closed, accounts.counts, accounts.totals
-    low, high = accounts.interval[0], accounts.interval[1]
+    low, high, same = accounts.interval[0], accounts.interval[1], accounts.interval[2]
     active_count, closed_count, number = counts[0], counts[1], counts[2]
     n = flow.shape[0]
     any_quoted, accounting = quoted_rows.shape[0] > 0, answers.shape[0] == 0
@@ -300,9 +300,7 @@ def track(
                 if fresh:
                     active[active_count] = of
                     active_count += 1
-                elif (halves[of, HOT_ANSWER] ^ at_egress) & ACTION_MASK or (
-                    halves[of, HOT_ANSWER + 1] ^ at_ingress
-                ) & ACTION_MASK:
+                elif (halves[of, HOT_ANSWER] ^ at_egress) & same or (halves[of, HOT_ANSWER + 1] ^ at_ingress) & same:
                     for word in range(HOT_WORDS):
                         closed[closed_count, word] = hot[of, word]
                     closed[closed_count, ACCOUNT_FLOW] = of

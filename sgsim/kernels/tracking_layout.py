@@ -80,6 +80,7 @@ CODE_UNTRACKED_SHIFT = 6
 # `rules` is the row of the rule answer whose rules it names. NO_ANSWER where the end was not judged.
 NO_ANSWER = -1
 ACTION_MASK, REASON_SHIFT, REASON_MASK, INITIATING_SHIFT, RULES_SHIFT = 3, 2, 15, 6, 7
+KIND_OF_ANSWER = (1 << RULES_SHIFT) - 1  # everything but the rules
 
 
 # A flow end, eight 32-bit numbers: the row of its record for each action while records are made (-1 for none), whether
@@ -174,8 +175,8 @@ class TrackingState(NamedTuple):
 class Accounts(NamedTuple):
     """The accounts of the open interval. `active`: micro-flows that have one, int32; `closed`: int64[:, HOT_WORDS],
     accounts of flows whose verdicts have changed since; `counts`: how many of each there are, and the number of the
-    next packet; `interval`: its bounds in ns, the upper one excluded; `totals`: int64[11, 3], packets by reason and
-    action at each end, by path, and unseen ones."""
+    next packet; `interval`: its bounds in ns, the upper one excluded, and the bits of answers in which the packets of
+    an account agree; `totals`: int64[11, 3], packets by reason and action at each end, by path, and unseen ones."""
 
     active: npt.NDArray[Any]
     closed: npt.NDArray[Any]

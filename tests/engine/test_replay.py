@@ -153,6 +153,26 @@ def test_batch_splits_are_irrelevant(seed: int, bounds: list[int], aggregation: 
     assert whole.summary.backwards == split.summary.backwards
 
 
+def test_records_apart_agree_with_each_packet() -> None:
+    """With `apart`, reason and initiative of a record are those of all its packets; sums stay the same (§9.4)."""
+    for seed in range(6):
+        snapshot, batch = generated(seed)
+        tracker = Tracker(snapshot)
+        tracked = tracker.step(batch)
+        answers = tracker.answers(tracked.words)
+        kinds: dict[tuple[int, int, bool], int] = {}
+        for n in range(len(batch)):
+            for end in (0, 1):
+                if answers.judged[n, end]:
+                    kind = int(answers.action[n, end]), int(answers.reason[n, end]), bool(answers.initiating[n, end])
+                    kinds[kind] = kinds.get(kind, 0) + 1
+        found: dict[tuple[int, int, bool], int] = {}
+        for row in rows(replay(snapshot, [batch], ReplayOptions(apart=True))):
+            kind = row["action"], row["reason"], row["initiating"]
+            found[kind] = found.get(kind, 0) + row["packets"]
+        assert found == kinds, seed
+
+
 def test_every_packet_is_in_the_totals() -> None:
     """Paths, neighbour discovery: every packet is in exactly one count."""
     for seed in range(5):
