@@ -24,7 +24,17 @@ from sgsim.errors import EnvironmentInputError
 from sgsim.importers import aws_json
 from sgsim.importers.problems import EXPORT_AGAIN, BadFieldError, shown
 
-__all__ = ["Listing", "Origin", "convert_all", "find_files", "folder_of", "read_listings"]
+__all__ = [
+    "Listing",
+    "Origin",
+    "broken_json",
+    "content_of",
+    "convert_all",
+    "find_files",
+    "folder_of",
+    "read_listings",
+    "wrong_type",
+]
 
 _SUFFIXES = (".json", ".json.gz")
 _LIST_ID = re.compile(r"(?<![0-9A-Za-z])pl-[0-9a-f]{8,17}(?![0-9A-Za-z])")
@@ -147,7 +157,7 @@ def read_listings(path: Path, *, named: bool) -> list[Listing]:
 
     Raises EnvironmentInputError for a file that cannot be read or is not what its keys promise.
     """
-    source, data = _name(path), _content(path)
+    source, data = _name(path), content_of(path)
     try:
         start = data.lstrip()[:1]
         if start == b"{":
@@ -160,11 +170,11 @@ def read_listings(path: Path, *, named: bool) -> list[Listing]:
     except BadFieldError as bad:
         raise bad.located(source) from None
     except msgspec.ValidationError as error:
-        raise _wrong_type(error).located(source) from None
+        raise wrong_type(error).located(source) from None
     except RecursionError:
         raise EnvironmentInputError("JSON is nested too deeply", source=source, advice=EXPORT_AGAIN) from None
     except ValueError as error:
-        raise _broken_json(data, source, error) from None
+        raise broken_json(data, source, error) from None
     if named and not listings:
         raise EnvironmentInputError(
             "this is JSON, but none of the listings that sgsim knows",
@@ -193,7 +203,7 @@ def _document(data: bytes | msgspec.Raw, source: str, path: Path, prefix: str) -
         try:
             return _document(document.data, source, path, "data.")
         except msgspec.ValidationError as error:
-            raise _wrong_type(error).under("data") from None
+            raise wrong_type(error).under("data") from None
     return listings
 
 
@@ -206,7 +216,7 @@ def _entries(
     except msgspec.ValidationError as error:
         if not list_id:
             return []
-        raise _wrong_type(error).under(label) from None
+        raise wrong_type(error).under(label) from None
     return [Listing(source, "Entries", label, entries, incomplete, list_id)]
 
 
@@ -224,7 +234,7 @@ def _bare_list(data: bytes, source: str, path: Path) -> list[Listing]:
     try:
         document = msgspec.json.decode(b'{"%s":%s}' % (kind.encode(), data), type=aws_json.Document)
     except msgspec.ValidationError as error:
-        bad = _wrong_type(error)
+        bad = wrong_type(error)
         bad.path = bad.path.removeprefix(kind)
         raise bad from None
     return [Listing(source, kind, "", getattr(document, aws_json.LIST_KEYS[kind]))]
@@ -238,7 +248,7 @@ def _list_id(path: Path) -> str:
     return match.group() if (match := _LIST_ID.search(stem)) else ""
 
 
-def _content(path: Path) -> bytes:
+def content_of(path: Path) -> bytes:
     """The bytes of a file as UTF-8: unpacked, without byte-order mark (PowerShell's `>` writes UTF-16)."""
     try:
         data = path.read_bytes()
@@ -268,7 +278,7 @@ def _unreadable(path: Path, error: Exception) -> EnvironmentInputError:
     )
 
 
-def _wrong_type(error: msgspec.ValidationError) -> BadFieldError:
+def wrong_type(error: msgspec.ValidationError) -> BadFieldError:
     """msgspec's complaint in plain words, with its path."""
     text, _, path = str(error).partition(" - at `")
     text = re.sub(
@@ -280,7 +290,7 @@ def _wrong_type(error: msgspec.ValidationError) -> BadFieldError:
     return BadFieldError(path, text[:1].lower() + text[1:])
 
 
-def _broken_json(data: bytes, source: str, error: ValueError) -> EnvironmentInputError:
+def broken_json(data: bytes, source: str, error: ValueError) -> EnvironmentInputError:
     """Where JSON stops being JSON. Python's own parser is slower, but knows what it misses and where."""
     if not data.strip():
         return EnvironmentInputError("the file is empty", source=source, advice=EXPORT_AGAIN)
