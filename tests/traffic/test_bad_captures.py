@@ -245,11 +245,14 @@ def mutated(rng: random.Random, data: bytes) -> bytes:
 @pytest.mark.slow
 @pytest.mark.parametrize("decapsulate", [False, True])
 def test_five_thousand_damaged_captures(tmp_path: Path, decapsulate: bool) -> None:
-    """Either a TrafficInputError or counts that add up, each in well under a second."""
+    """Either a TrafficInputError or counts that add up, each in less than a second."""
     rng = random.Random(5)
     path = tmp_path / "capture"
     refusals = packets = 0
     slowest = 0.0
+    for seed in SEEDS:  # compiles what is not compiled yet
+        path.write_bytes(seed)
+        list(scan_packets([path], decapsulate=decapsulate, background=False))
     for number in range(2500):
         data = mutated(rng, SEEDS[number % len(SEEDS)])
         if number % 5 == 4:
@@ -257,7 +260,7 @@ def test_five_thousand_damaged_captures(tmp_path: Path, decapsulate: bool) -> No
             if number % 2:
                 data = mutated(rng, data)
         path.write_bytes(data)
-        begin = time.perf_counter()
+        begin = time.process_time()
         try:
             scan = scan_packets([path], decapsulate=decapsulate, background=number % 50 == 0)
             rows = sum(len(batch) for batch in scan)
@@ -266,10 +269,10 @@ def test_five_thousand_damaged_captures(tmp_path: Path, decapsulate: bool) -> No
             assert "\n" not in str(error)
             continue
         finally:
-            slowest = max(slowest, time.perf_counter() - begin)
+            slowest = max(slowest, time.process_time() - begin)
         counts = scan.counts[0]
         assert counts.decoded == rows and min(counts.decoded, counts.duplicate, *counts.causes.values(), 0) == 0
         assert sum(counts.causes.values()) == counts.total - counts.decoded
         packets += counts.total
     assert packets > 2500 and 100 < refusals < 1500
-    assert slowest < 5  # the first one loads compiled kernels
+    assert slowest < 1  # CPU seconds
