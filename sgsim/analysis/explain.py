@@ -201,6 +201,7 @@ def explain_end(
         vpc_id=interface.vpc_id,
         subnet_id=interface.subnet_id,
         instance_id=interface.instance_id,
+        name=interface.name,
         interface_type=interface.interface_type,
         description=interface.description,
         action=answer.action.name,

@@ -59,6 +59,7 @@ class EndExplanation(msgspec.Struct, frozen=True):
     vpc_id: str | None = None
     subnet_id: str | None = None
     instance_id: str | None = None
+    name: str = ""
     interface_type: str | None = None
     description: str = ""
     reached: bool = True

@@ -144,6 +144,11 @@ class Attachment(Wire):
     instance_id: str | None = None
 
 
+class Tag(Wire):
+    key: str | None = None
+    value: str | None = None
+
+
 class ConnectionTracking(Wire):
     tcp_established_timeout: int | None = None
     udp_timeout: int | None = None
@@ -169,6 +174,7 @@ class NetworkInterface(Wire):
     ipv6_prefixes: tuple[Ipv6Prefix, ...] | None = None
     attachment: Attachment | None = None
     connection_tracking_configuration: ConnectionTracking | None = None
+    tag_set: tuple[Tag, ...] | None = None
 
 
 class Placement(Wire):
@@ -186,6 +192,7 @@ class Instance(Wire):
     placement: Placement | None = None
     state: InstanceState | None = None
     network_interfaces: tuple[NetworkInterface, ...] = ()
+    tags: tuple[Tag, ...] | None = None
 
 
 class Reservation(Wire):

@@ -91,6 +91,11 @@ def _told(**fields: Any) -> Fields:
     return {name: value for name, value in fields.items() if value is not None and value != ""}
 
 
+def name_tag(tags: Iterable[aws_json.Tag] | None) -> str | None:
+    """The value of the tag `Name`, which is what people call a thing."""
+    return next((tag.value for tag in tags or () if tag.key == "Name"), None)
+
+
 def interface_fields(wire: aws_json.NetworkInterface) -> Fields:
     """Fields of NetworkInterface. Raises BadFieldError."""
     fields = _told(
@@ -102,6 +107,7 @@ def interface_fields(wire: aws_json.NetworkInterface) -> Fields:
         interface_type=wire.interface_type,
         instance_id=wire.attachment.instance_id if wire.attachment else None,
         description=wire.description,
+        name=name_tag(wire.tag_set),
         mac=_parse(parse_mac, wire.mac_address, "MacAddress", "a MAC address") if wire.mac_address else None,
     )
     if wire.groups is not None:

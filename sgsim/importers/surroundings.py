@@ -42,6 +42,7 @@ class Surroundings:
         self.interface_listings: list[ListedIds] = []
         self.bare_instances = 0
         self._instance_types: dict[str, str] = {}
+        self._instance_names: dict[str, str] = {}
         self._gateways: dict[str, bool] = {}
         self._entries: dict[str, tuple[frozenset[Cidr], bool, Origin]] = {}
 
@@ -104,6 +105,8 @@ class Surroundings:
         """Add the interfaces of an instance; returns their ids."""
         if instance.instance_type:
             self._instance_types[instance.instance_id] = instance.instance_type
+        if name := network.name_tag(instance.tags):
+            self._instance_names[instance.instance_id] = name
         gone = instance.state is not None and instance.state.name in _GONE
         if not instance.network_interfaces and instance.private_ip_address and not gone:
             self.bare_instances += 1
@@ -167,13 +170,16 @@ class Surroundings:
         }
 
     def build_interfaces(self) -> dict[str, NetworkInterface]:
-        """The interfaces, with the type of the instance that each is attached to."""
+        """The interfaces, with the type of the instance that each is attached to, and its name if it has none."""
         interfaces = {}
         for interface_id, fields in self.interfaces.fields.items():
-            instance_type = self._instance_types.get(fields.get("instance_id", ""))
-            interfaces[interface_id] = NetworkInterface(
-                **fields, instance_type=instance_type, origin=str(self.interfaces.origins[interface_id])
-            )
+            instance_id = fields.get("instance_id", "")
+            joined = {
+                "name": self._instance_names.get(instance_id, ""),
+                "instance_type": self._instance_types.get(instance_id),
+                "origin": str(self.interfaces.origins[interface_id]),
+            }
+            interfaces[interface_id] = NetworkInterface(**(joined | fields))
         return interfaces
 
     def build_vpcs(self) -> dict[str, Vpc]:

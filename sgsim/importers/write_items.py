@@ -146,6 +146,7 @@ def interface_item(interface: NetworkInterface) -> Json:
         SubnetId=interface.subnet_id,
         InterfaceType=interface.interface_type,
         Description=interface.description,
+        TagSet=[{"Key": "Name", "Value": interface.name}] if interface.name else None,
         MacAddress=None if interface.mac is None else format_mac(interface.mac),
         PrivateIpAddress=v4[0] if v4 else None,
         PrivateIpAddresses=addresses,

@@ -86,6 +86,7 @@ class NetworkInterface(msgspec.Struct, frozen=True):
     """A network interface (ENI).
 
     `addresses` are private: the primary IPv4 address first, then secondary ones, then IPv6. `prefixes` are delegated.
+    `name` is the tag `Name` of the interface, else of its instance.
     `public_addresses` identify no interface; they are kept for reports (docs/semantics.md §9.14).
     """
 
@@ -103,6 +104,7 @@ class NetworkInterface(msgspec.Struct, frozen=True):
     instance_id: str | None = None
     instance_type: str | None = None
     description: str = ""
+    name: str = ""
     timeouts: ConnectionTrackingTimeouts = ConnectionTrackingTimeouts()
     origin: str = ""
 

@@ -54,12 +54,12 @@ class Labels:
         return self.interface_named(self.interface_ids[index])
 
     def interface_named(self, interface_id: str) -> str:
-        """`eni-… (10.20.0.10, i-…)`: primary address, and the instance, else the description, else the kind."""
+        """`eni-… (10.20.0.10, web-1)`: primary address, and name, instance, description or kind, the first there is."""
         interface = self.environment.interfaces.get(interface_id)
         if interface is None:
             return clean(interface_id)
         kind = "" if interface.interface_type == "interface" else interface.interface_type
-        about = interface.instance_id or interface.description or kind
+        about = interface.name or interface.instance_id or interface.description or kind
         known = [*map(str, interface.addresses[:1]), *([about] if about else [])]
         return clean(f"{interface_id} ({', '.join(known)})" if known else interface_id)
 
