@@ -56,7 +56,7 @@ def parse_address(text: str) -> Address:
             return Address(6, int.from_bytes(socket.inet_pton(socket.AF_INET6, text)))
         return Address(4, int.from_bytes(socket.inet_pton(socket.AF_INET, text)))
     except (OSError, ValueError, UnicodeError):
-        raise ModelError(f"{text!r} is not an IP address") from None
+        raise ModelError(f"{_quoted(text)} is not an IP address") from None
 
 
 def parse_cidr(text: str) -> Cidr:
@@ -67,16 +67,21 @@ def parse_cidr(text: str) -> Cidr:
     address_text, slash, length_text = text.partition("/")
     if not slash:
         raise ModelError(
-            f"{text!r} is not a CIDR block: the prefix length is missing (a single address is /32 or /128)"
+            f"{_quoted(text)} is not a CIDR block: the prefix length is missing (a single address is /32 or /128)"
         )
     if not (length_text.isascii() and length_text.isdigit() and len(length_text) <= 3):
-        raise ModelError(f"{text!r} is not a CIDR block: {length_text!r} is not a prefix length")
+        raise ModelError(f"{_quoted(text)} is not a CIDR block: {_quoted(length_text)} is not a prefix length")
     family, value = parse_address(address_text)
     width, length = _WIDTH[family], int(length_text)
     if length > width:
-        raise ModelError(f"{text!r} is not a CIDR block: IPv{family} has at most {width} bits")
+        raise ModelError(f"{_quoted(text)} is not a CIDR block: IPv{family} has at most {width} bits")
     shift = width - length
     return Cidr(family, value >> shift << shift, length)
+
+
+def _quoted(text: str) -> str:
+    """The text in quotes, cut where nobody would read on."""
+    return repr(text if len(text) <= 60 else text[:57] + "…")
 
 
 def format_address(family: int, value: int) -> str:
@@ -94,7 +99,7 @@ def parse_mac(text: str) -> int:
             raise ValueError
         return int.from_bytes(bytes(int(part, 16) for part in parts))
     except ValueError:
-        raise ModelError(f"{text!r} is not a MAC address") from None
+        raise ModelError(f"{_quoted(text)} is not a MAC address") from None
 
 
 def format_mac(value: int) -> str:
