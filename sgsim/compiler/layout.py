@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from sgsim.compiler.pages import PAGE_ROWS, Cuts, cut, interval_masks
+from sgsim.compiler.pages import PAGE_ROWS, Cuts, cut, interval_masks, side_by_side
 from sgsim.compiler.regions import Partition, blocks_of, partition
 from sgsim.compiler.trees import KEYS, Trees, build_trees
 from sgsim.tables.columns import SERVICE_BITS, AddressRows, SubjectRows
@@ -95,8 +95,8 @@ class _Builder:
         large = self._cut_large(len(small))
         headers = np.zeros((self.tables, 16), np.int32)
         headers[:, 0] = np.where(self.counts == 0, EMPTY, PAGE) | np.where(self.has_subjects, HAS_SUBJECTS, 0)
-        pages, page_rows, masks, keys = self._pages(len(small) + sum(len(table.parts.pages) for table in large))
-        headers[small, 8:15] = pages[: len(small), :7]
+        pages, page_rules, keys = self._pages(len(small) + sum(len(table.parts.pages) for table in large))
+        headers[small, 8:] = pages[: len(small)]
         regions, region_keys = self._regions(large, headers, len(keys[0]))
         nodes, node_rows, covered = self._nodes(large)
         self._dense(large, headers)
@@ -105,9 +105,8 @@ class _Builder:
             regions=regions,
             nodes=nodes,
             lines=_aligned(np.concatenate([*self.lines, np.zeros(KEYS, np.uint32)])),
-            masks=masks,
             covered=covered,
-            page_rows=page_rows,
+            page_rules=page_rules,
             node_rows=node_rows,
             keys_hi=np.concatenate((keys[0], region_keys[0])),
             keys_lo=np.concatenate((keys[1], region_keys[1])),
@@ -170,11 +169,10 @@ class _Builder:
         self, count: int
     ) -> tuple[
         npt.NDArray[np.int32],
-        npt.NDArray[np.int32],
         npt.NDArray[np.uint64],
         tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]],
     ]:
-        """(pages, page rows, masks, IPv6 keys)."""
+        """(pages, page rules, IPv6 keys)."""
         chosen = np.flatnonzero(self.page >= 0)
         chosen = chosen[np.argsort(self.page[chosen], kind="stable")]
         owner = self.page[chosen]
@@ -186,22 +184,24 @@ class _Builder:
             count, owner, blocks.first, blocks.before, blocks.last, from_start=blocks.from_start, to_end=blocks.to_end
         )
         services = self._service_cuts(count, owner, chosen)
-        address_masks, address_base = interval_masks(addresses, owner, bit)
-        service_masks, service_base = interval_masks(services, owner, bit)
-        service_trees = build_trees(services.keys, services.offsets)
+        trees = [build_trees(services.keys.astype(np.uint32), services.offsets)]
         pages = np.zeros((count, 8), np.int32)
         keys = (np.zeros(0, np.uint64), np.zeros(0, np.uint64))
         if self.family == 4:
-            address_trees = build_trees(addresses.keys.astype(np.uint32), addresses.offsets)
-            pages[:, 0], pages[:, 1] = self._add(address_trees), address_trees.depth
+            trees.insert(0, build_trees(addresses.keys.astype(np.uint32), addresses.offsets))
         else:
             pages[:, 0], pages[:, 1] = addresses.offsets[:-1], np.diff(addresses.offsets)
             keys = _halves(addresses.keys)
-        pages[:, 2] = address_base
-        pages[:, 3], pages[:, 4] = self._add(service_trees), service_trees.depth
-        pages[:, 5] = service_base + len(address_masks)
+        masks = [interval_masks(cuts, owner, bit) for cuts in (addresses, services)]
+        lines, tree_base, mask_base = side_by_side(trees, masks, (addresses, services))
+        for column, tree, base in zip((3, 0), reversed(trees), reversed(tree_base)):
+            pages[:, column], pages[:, column + 1] = base + self.line_count, tree.depth
+        pages[:, 2], pages[:, 5] = (base + self.line_count * KEYS // 2 for base in mask_base)
         pages[:, 6], pages[:, 7] = np.arange(count), first_row
-        return pages, chosen.astype(np.int32), np.concatenate((address_masks, service_masks)), keys
+        self.lines.append(lines)
+        self.line_count += len(lines) // KEYS
+        rules = np.stack((self.rows.order[chosen], self.rows.rule[chosen].astype(np.uint64)), axis=1)
+        return pages, np.ascontiguousarray(rules), keys
 
     def _regions(
         self, large: list[_Large], headers: npt.NDArray[np.int32], keys_before: int

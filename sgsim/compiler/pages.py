@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["PAGE_ROWS", "Cuts", "cut", "interval_masks", "numbered_keys"]
+from sgsim.compiler.trees import KEYS, Trees, ragged
+
+__all__ = ["PAGE_ROWS", "Cuts", "cut", "interval_masks", "numbered_keys", "side_by_side"]
 
 PAGE_ROWS = 64
 
@@ -77,3 +80,35 @@ def interval_masks(
     np.add.at(change, base[owner] + cuts.first, bit)
     np.subtract.at(change, base[owner] + cuts.last + 1, bit)
     return np.cumsum(change, dtype=np.uint64), base
+
+
+def side_by_side(
+    trees: Sequence[Trees],
+    masks: Sequence[tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]],
+    cuts: Sequence[Cuts],
+) -> tuple[npt.NDArray[np.uint32], list[npt.NDArray[np.int64]], list[npt.NDArray[np.int64]]]:
+    """Put each owner's trees and masks (from `interval_masks`, of the cuts) next to each other.
+
+    Returns the lines, for each kind of tree the line where each owner's begins, and for each kind of mask the place
+    of each owner's first one, in 8 bytes.
+    """
+    tree_sizes = [np.diff(np.append(tree.base, len(tree.lines) // KEYS)) for tree in trees]
+    mask_sizes = [np.diff(kind.offsets) + 1 for kind in cuts]
+    mask_lines = -(-np.sum(mask_sizes, axis=0) * 8 // (4 * KEYS))
+    sizes: npt.NDArray[np.int64] = np.sum([*tree_sizes, mask_lines], axis=0)
+    place = np.cumsum(sizes) - sizes
+    lines = np.zeros((int(sizes.sum()), KEYS), np.uint32)
+    tree_base, mask_base = [], []
+    for tree, size in zip(trees, tree_sizes):
+        owner, number = ragged(size)
+        lines[place[owner] + number] = tree.lines.reshape(-1, KEYS)
+        tree_base.append(place)
+        place = place + size
+    flat = lines.reshape(-1).view(np.uint64)
+    place = place * (KEYS // 2)
+    for (values, base), size in zip(masks, mask_sizes):
+        owner, number = ragged(size)
+        flat[place[owner] + number] = values[base[owner] + number]
+        mask_base.append(place)
+        place = place + size
+    return lines.reshape(-1), tree_base, mask_base

@@ -13,7 +13,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-__all__ = ["Number", "address_of", "count_below", "prefetch"]
+__all__ = ["Number", "address_of", "count_below", "prefetch", "trailing_zeros"]
 __all__ += ["get_i16", "get_i32", "get_i64", "get_u8", "get_u16", "get_u32", "get_u64"]
 __all__ += ["put_i32", "put_i64", "put_u8", "put_u32", "put_u64"]
 
@@ -124,3 +124,13 @@ def prefetch(typing_context: Any, address: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(types.int64), generate
+
+
+@intrinsic  # type: ignore[misc]
+def trailing_zeros(typing_context: Any, value: Any) -> Any:
+    """The number of the lowest bit set in a uint64 that is not 0."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], ir.IntType(1)(1))
+
+    return types.int64(types.uint64), generate

@@ -28,6 +28,7 @@ from sgsim.kernels._memory import (
     put_u8,
     put_u32,
     put_u64,
+    trailing_zeros,
 )
 from sgsim.kernels.exempt import is_exempt
 from sgsim.kernels.match_context import (
@@ -72,6 +73,7 @@ from sgsim.kernels.match_context import (
     NODES_USED,
     PAGE_AT,
     PAGE_ROW,
+    PAGE_RULES,
     PAGES_AT,
     PAGES_USED,
     PAIR_ROW,
@@ -109,7 +111,18 @@ from sgsim.kernels.match_context import (
     UNTRACKED_OUT,
     WORD,
 )
-from sgsim.kernels.match_store import EVERYONE, NO_ROOM, OF_PAGE, join, mix, page_answer, part_answer, subject_answer
+from sgsim.kernels.match_store import (
+    EVERYONE,
+    NO_ROOM,
+    OF_JOIN,
+    OF_PAGE,
+    find,
+    join,
+    mix,
+    page_answer,
+    part_answer,
+    subject_answer,
+)
 
 __all__ = ["match"]
 
@@ -121,8 +134,6 @@ _UNFILTERED, _EXEMPT, _NO_INTERFACE, _AMBIGUOUS = 3, 4, 5, 6
 
 #: STATE of a row: answered, left to the scan, left to the scan unless a rule surely matches.
 _DONE, _LEFT, _MAYBE = 1, 2, 4
-
-_LOW32 = np.uint64(0xFFFFFFFF)
 
 
 @kernel
@@ -477,7 +488,7 @@ def find_masks(c: Number) -> None:
 
 @helper
 def keep_matching(c: Number, used: Number) -> None:
-    """Drop pages without a match from the list; ADDRESS_AT becomes the page's place in the directory."""
+    """Drop pages without a match from the list; PAGE_AT becomes the page's number, ADDRESS_AT its first row."""
     directory, masks, slots = get_i64(c, DIRECTORY), get_i64(c, MASKS), get_i64(c, SLOTS)
     page_row, page_at, word = get_i64(c, PAGE_ROW), get_i64(c, PAGE_AT), get_i64(c, WORD)
     address_at, service_at = get_i64(c, ADDRESS_AT), get_i64(c, SERVICE_AT)
@@ -486,11 +497,12 @@ def keep_matching(c: Number, used: Number) -> None:
     for i in range(used):
         mask = get_u64(masks, get_i32(address_at, i)) & get_u64(masks, get_i32(service_at, i))
         if mask != np.uint64(0):
-            at = get_i32(page_at, i)
-            number = get_i32(directory, at + 6)
+            page = directory + 4 * get_i32(page_at, i)
+            number = get_i32(page, 6)
             prefetch(slots + 16 * np.int64(mix(np.uint64(OF_PAGE | number), mask) & limit))
             put_i32(page_row, kept, get_i32(page_row, i))
             put_i32(page_at, kept, number)
+            put_i32(address_at, kept, get_i32(page, 7))
             put_u64(word, kept, mask)
             kept += 1
     put_i64(c, PAGES_USED, kept)
@@ -499,38 +511,38 @@ def keep_matching(c: Number, used: Number) -> None:
 @helper
 def add_pages(c: Number) -> Number:
     """From pages with masks to answers, joined to those of their rows. False if the store is full."""
-    directory, pages_at, slots = get_i64(c, DIRECTORY), get_i64(c, PAGES_AT), get_i64(c, SLOTS)
-    page_row, page_at, word, answers = get_i64(c, PAGE_ROW), get_i64(c, PAGE_AT), get_i64(c, WORD), get_i64(c, ANSWER)
+    page_row, page_at, first_row = get_i64(c, PAGE_ROW), get_i64(c, PAGE_AT), get_i64(c, ADDRESS_AT)
+    word, answers, rules, slots = get_i64(c, WORD), get_i64(c, ANSWER), get_i64(c, PAGE_RULES), get_i64(c, SLOTS)
+    known = get_i64(c, SERVICE_AT)
     limit = np.uint64(get_i64(c, MOST_SLOTS) - 1)
+    used = get_i64(c, PAGES_USED)
+    for i in range(used):
+        mask = get_u64(word, i)
+        answer = find(c, np.uint64(OF_PAGE | get_i32(page_at, i)), mask)
+        put_i32(known, i, answer)
+        if answer == 0:
+            prefetch(rules + 16 * (get_i32(first_row, i) + trailing_zeros(mask)))
     several = 0
-    for i in range(get_i64(c, PAGES_USED)):
-        number, mask, row = get_i32(page_at, i), get_u64(word, i), get_i32(page_row, i)
-        first = np.uint64(OF_PAGE | number)
-        code = mix(first, mask)
-        while True:
-            slot = np.int64(code & limit)
-            pair = get_u64(slots, 2 * slot)
-            found = np.int64(pair & _LOW32)
-            if found == 0 or (pair >> np.uint64(32) == first and get_u64(slots, 2 * slot + 1) == mask):
-                break
-            code += np.uint64(1)
-        if found == 0:
-            found = page_answer(c, number, get_i32(directory, pages_at + 8 * number + 7), mask)
-            if found == NO_ROOM:
+    for i in range(used):
+        row, answer = get_i32(page_row, i), get_i32(known, i)
+        if answer == 0:
+            answer = page_answer(c, get_i32(page_at, i), get_i32(first_row, i), get_u64(word, i))
+            if answer == NO_ROOM:
                 return False
         before = get_i32(answers, row)
         if before == 0:
-            put_i32(answers, row, found)
+            put_i32(answers, row, answer)
         else:
+            prefetch(slots + 16 * np.int64(mix(np.uint64(OF_JOIN | before), np.uint64(answer)) & limit))
             put_i32(page_row, several, row)
-            put_i32(page_at, several, found)
+            put_i32(page_at, several, answer)
             several += 1
     for i in range(several):
         row = get_i32(page_row, i)
-        found = join(c, get_i32(answers, row), get_i32(page_at, i))
-        if found == NO_ROOM:
+        answer = join(c, get_i32(answers, row), get_i32(page_at, i))
+        if answer == NO_ROOM:
             return False
-        put_i32(answers, row, found)
+        put_i32(answers, row, answer)
     return True
 
 

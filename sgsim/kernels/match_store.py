@@ -21,7 +21,18 @@ import numpy as np
 import numpy.typing as npt
 
 from sgsim.kernels._jit import helper, kernel
-from sgsim.kernels._memory import Number, get_i32, get_i64, get_u8, get_u32, get_u64, put_i32, put_i64, put_u64
+from sgsim.kernels._memory import (
+    Number,
+    get_i32,
+    get_i64,
+    get_u8,
+    get_u32,
+    get_u64,
+    put_i32,
+    put_i64,
+    put_u64,
+    trailing_zeros,
+)
 from sgsim.kernels.match_context import (
     INFO,
     MEMBERS,
@@ -32,7 +43,7 @@ from sgsim.kernels.match_context import (
     NODES,
     OFFSETS,
     ORDER,
-    PAGE_ROWS,
+    PAGE_RULES,
     RULE,
     RULE_FIRST,
     RULE_LAST,
@@ -69,6 +80,7 @@ _LOW = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
 _WORST = np.uint64(0xFFFFFFFFFFFFFFFF)
 _PAGE_ROWS = 64
+_PREFIX_SHIFT, _FOR_ALL = np.uint64(56), np.uint64(128)  # of a rule's order: a block of length 0
 
 
 @helper(inline=True)
@@ -136,26 +148,27 @@ def has_room(c: Number, members: Number) -> Number:
 
 @helper
 def page_answer(c: Number, page: Number, first_row: Number, mask: Number) -> Number:
-    """A new answer: the rules of a page that a mask names."""
+    """The answer of the rules of a page that a mask names; made if they meet for the first time."""
+    first = np.uint64(OF_PAGE | page)
+    answer = find(c, first, mask)
+    if answer != 0:
+        return answer
     if not has_room(c, _PAGE_ROWS):
         return NO_ROOM
-    rows, rules, orders = get_i64(c, PAGE_ROWS), get_i64(c, RULE), get_i64(c, RULE_ORDER)
-    lengths, members, at = get_i64(c, RULE_LENGTH), get_i64(c, MEMBERS), get_i64(c, USED_MEMBERS)
+    rules, members, at = get_i64(c, PAGE_RULES) + 16 * first_row, get_i64(c, MEMBERS), get_i64(c, USED_MEMBERS)
     size, best, deciding, flags = 0, _WORST, 0, 0
     left = mask
     while left != np.uint64(0):
-        if left & np.uint64(1) != np.uint64(0):
-            row = get_i32(rows, first_row)
-            rule, order = get_i32(rules, row), get_u64(orders, row)
-            put_i32(members, at + size, rule)
-            size += 1
-            if order < best:
-                best, deciding = order, rule
-            if get_u8(lengths, row) == 0:
-                flags = EVERYONE
-        left >>= np.uint64(1)
-        first_row += 1
-    return finish(c, size, best, deciding, flags, np.uint64(OF_PAGE | page), mask)
+        row = trailing_zeros(left)
+        order, rule = get_u64(rules, 2 * row), get_i32(rules, 4 * row + 2)
+        put_i32(members, at + size, rule)
+        size += 1
+        if order < best:
+            best, deciding = order, rule
+        if order >> _PREFIX_SHIFT == _FOR_ALL:
+            flags = EVERYONE
+        left &= left - np.uint64(1)
+    return finish(c, size, best, deciding, flags, first, mask)
 
 
 @helper

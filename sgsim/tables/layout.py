@@ -31,26 +31,27 @@ class Layout(NamedTuple):
     """All tables of one family; indexes are into the arrays named.
 
     `directory` int32 begins with 16 numbers a table: kind, region tree (line, depth), first region, first node, dense
-    service tree (line, depth), service classes (0: not dense), then a copy of the first 7 of its page's numbers where
-    the kind is PAGE, then the first dense cell. From `pages_at` on follow 8 numbers a page: address tree (line,
+    service tree (line, depth), service classes (0: not dense), 7 unused, first dense cell; or, where the kind is PAGE,
+    a copy of its page's 8 numbers from number 8 on. From `pages_at` on follow 8 numbers a page: address tree (line,
     depth), first address mask, service tree (line, depth), first service mask, number of the page, first row in
-    `page_rows`. For IPv6 an address "tree" is (first key, keys) in `keys_hi`, `keys_lo`.
+    `page_rules`. For IPv6 an address "tree" is (first key, keys) in `keys_hi`, `keys_lo`. Masks are counted in 8 bytes
+    from the beginning of `lines`: what belongs to one page stands together, so that few memory pages are touched.
 
     `regions` int32[regions, 2]: page or -1, node of the table or -1.
 
     `nodes` int32[nodes, 8]: parent (node of the table, -1 for none), service tree (line, depth), first part, first
     and last + 1 row in `node_rows`. `covered` bool: whether any rule of the node holds the part of the services.
 
-    `page_rows`, `node_rows` int32: rows of AddressRows, ascending. `cells`: how many cells all dense tables have.
+    `page_rules` uint64[n, 2]: order and rule of each page's rules, ascending. `node_rows` int32: rows of AddressRows,
+    ascending. `cells`: how many cells all dense tables have.
     """
 
     directory: npt.NDArray[np.int32]
     regions: npt.NDArray[np.int32]
     nodes: npt.NDArray[np.int32]
     lines: npt.NDArray[np.uint32]
-    masks: npt.NDArray[np.uint64]
     covered: npt.NDArray[np.bool_]
-    page_rows: npt.NDArray[np.int32]
+    page_rules: npt.NDArray[np.uint64]
     node_rows: npt.NDArray[np.int32]
     keys_hi: npt.NDArray[np.uint64]
     keys_lo: npt.NDArray[np.uint64]
