@@ -101,13 +101,14 @@ def classes(counts: FlowLogCounts) -> dict[str, int]:
     return {name: count for name, count in found.items() if count}
 
 
-def assert_like_twin(path: Path, twin: Twin, **options: Any) -> None:
-    """The reader and the twin (which has read the text) say the same of every line, if the file is usable."""
+def assert_like_twin(path: Path, twin: Twin, text: bytes, **options: Any) -> None:
+    """The reader and the twin, which reads the text, say the same of every line, if the file is usable."""
     batches, reader = scan(path, **options)
     counts = reader.counts[0]
     if "file not usable" in counts.causes:
         assert not options.get("strict", True)
         return
+    twin.read(text)
     assert classes(counts) == dict(twin.classes)
     assert counts.lines == twin.lines
     assert silences(batches) == twin.silences

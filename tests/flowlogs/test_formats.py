@@ -111,6 +111,14 @@ def test_pkt_addresses_stand_beside(tmp_path: Path) -> None:
     ]
 
 
+def test_header_after_malformed_lines(tmp_path: Path) -> None:
+    """A header makes a new beginning: nothing of a malformed line before it shows in a field that is then lacking."""
+    header = GOOD_HEADER.replace("srcaddr", "pkt-srcaddr")
+    found, [row] = read(tmp_path, changed(end="1"), header, GOOD, strict=False)
+    assert found == {"end before start": 1, "header": 1, "ok": 1}
+    assert (row["srcaddr"], str(row["pkt-srcaddr"])) == (None, "10.0.0.1")
+
+
 def test_efa_is_no_ip_traffic(tmp_path: Path) -> None:
     """type: IPv4, IPv6 or EFA."""
     header = " ".join((*DEFAULT_FIELDS, "type"))

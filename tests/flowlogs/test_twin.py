@@ -34,7 +34,7 @@ def test_every_version_with_header(tmp_path: Path, version: int) -> None:
     text = to_text(random_records(version, 400, fields, silent=0.05))
     path = tmp_path / "a.log"
     path.write_bytes(text)
-    assert_like_twin(path, Twin().read(text))
+    assert_like_twin(path, Twin(), text)
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -49,9 +49,9 @@ def test_any_order_and_subset(tmp_path: Path, seed: int) -> None:
     rng.shuffle(fields)
     records = random_records(seed, 300, fields, silent=0.1, ipv6=0.3)
     (tmp_path / "with.log").write_bytes(text := to_text(records))
-    assert_like_twin(tmp_path / "with.log", Twin().read(text))
+    assert_like_twin(tmp_path / "with.log", Twin(), text)
     (tmp_path / "without.log").write_bytes(text := to_text(records, header=False))
-    assert_like_twin(tmp_path / "without.log", Twin(fields, False).read(text), log_format=placeholders(fields))
+    assert_like_twin(tmp_path / "without.log", Twin(fields, False), text, log_format=placeholders(fields))
 
 
 @pytest.mark.parametrize("ending", ["\n", "\r\n"])
@@ -62,7 +62,7 @@ def test_default_format_without_header(tmp_path: Path, ending: str, stamp: str) 
     text = "".join(f"{stamp}{line}{ending}" for line in lines).encode()
     path = tmp_path / "a.log"
     path.write_bytes(text)
-    assert_like_twin(path, Twin().read(text))
+    assert_like_twin(path, Twin(), text)
 
 
 def test_small_blocks_and_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,7 +76,7 @@ def test_small_blocks_and_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         for module in (blocks_module, scan_module):
             monkeypatch.setattr(module, "BLOCK", block)
         monkeypatch.setattr(builder_module, "CAPACITY", capacity)
-        assert_like_twin(path, Twin().read(text))
+        assert_like_twin(path, Twin(), text)
 
 
 GOOD = b"2 123456789010 eni-1 10.0.0.1 10.0.0.2 49152 443 6 20 4249 1418530010 1418530070 ACCEPT OK\n"
@@ -114,7 +114,7 @@ def test_odd_lines(tmp_path: Path, lines: list[bytes]) -> None:
     text = GOOD + b"".join(line + b"\n" for line in lines)
     path = tmp_path / "a.log"
     path.write_bytes(text)
-    assert_like_twin(path, Twin().read(text))
+    assert_like_twin(path, Twin(), text)
 
 
 @settings(
@@ -126,4 +126,4 @@ def test_addresses_like_the_standard_library(tmp_path: Path, text: str) -> None:
     line = GOOD.replace(b"10.0.0.1", text.encode() or b"::").replace(b"10.0.0.2", b"::ffff:10.0.0.2")
     path = tmp_path / "a.log"
     path.write_bytes(GOOD + line)
-    assert_like_twin(path, Twin().read(GOOD + line))
+    assert_like_twin(path, Twin(), GOOD + line)

@@ -44,6 +44,7 @@ class BatchBuilder:
         self.end()
         if self._format is not None and self._format.names != log_format.names:
             self.flush()
+            self.columns.families[:] = 0  # malformed lines of the format before may have left some
         if self._format is None or self._format != log_format:
             self._format = log_format
             self.roles = log_format.roles(self._wanted)
