@@ -66,11 +66,17 @@ class ChangeError(SgsimError):
 
     def __init__(self, code: str, message: str, item: str = "", place: str = "") -> None:
         self.code, self.message, self.item, self.place = code, message, item, place
-        text = f"{place}: {code}: {message}" if place else f"{code}: {message}"
-        super().__init__(" ".join((f"{text} ({item})" if item else text).split()))
+        text = f"{place}: {code}: {_clipped(message)}" if place else f"{code}: {_clipped(message)}"
+        super().__init__(" ".join((f"{text} ({_clipped(item)})" if item else text).split()))
 
     def __reduce__(self) -> tuple[type[ChangeError], tuple[str, str, str, str]]:
         return type(self), (self.code, self.message, self.item, self.place)
+
+
+def _clipped(text: str) -> str:
+    """What a file said, short enough and without control characters, for a message."""
+    text = text if len(text) <= 400 else f"{text[:300]}… ({len(text)} characters)"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
 class ModelError(SgsimError, ValueError):

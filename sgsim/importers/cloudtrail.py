@@ -84,12 +84,14 @@ class EventReader:
 
     def read(self, event: dict[str, Any], place: str) -> list[Change]:
         """The changes of one event; `place` is the file and where the event stands in it."""
-        name, event_id = event.get("eventName"), event.get("eventID")
-        label = f"{place}, event {event_id}" if isinstance(event_id, str) else place
-        if isinstance(event_id, str):
+        name, event_id = event.get("eventName"), _text(event.get("eventID"))
+        label = f"{place}, event {event_id}" if event_id else place
+        if event_id:
             if event_id in self._seen:
                 return self._leave_out("delivered twice")
             self._seen.add(event_id)
+        if not isinstance(name, str):
+            return self._give_up(label, "an event", f"eventName: {shown(name)} is not a name")
         if why := self._irrelevant(event):
             return self._leave_out(why)
         if name in _BEYOND:
@@ -97,7 +99,7 @@ class EventReader:
         if name not in REQUESTS and name != "RunInstances":
             return self._leave_out("calls that change no verdict")
         try:
-            return self._changes(str(name), event, label)
+            return self._changes(name, event, label)
         except BadFieldError as bad:
             return self._give_up(label, name, f"{bad.path}: {bad.problem}" if bad.path else bad.problem)
 
@@ -120,7 +122,7 @@ class EventReader:
         self._left_out[why] = self._left_out.get(why, 0) + 1
         return []
 
-    def _give_up(self, label: str, name: object, why: str) -> list[Change]:
+    def _give_up(self, label: str, name: str, why: str) -> list[Change]:
         self._not_understood.append(f"{label}: {name} is not understood and left out ({why})")
         return []
 
@@ -202,17 +204,17 @@ def _origin(name: str, event: dict[str, Any], label: str) -> ChangeOrigin:
         moment = moment.replace(tzinfo=UTC)
     identity = event.get("userIdentity")
     told = identity if isinstance(identity, dict) else {}
-    names = (told.get(key) for key in ("arn", "invokedBy", "principalId", "userName", "accountId"))
-    principal = next((one for one in names if isinstance(one, str) and one), "")
-    source = event.get("sourceIPAddress")
-    event_id = event.get("eventID")
+    keys = ("arn", "invokedBy", "principalId", "userName", "accountId")
+    principal = next((text for key in keys if (text := _text(told.get(key)))), "")
+    event_id = _text(event.get("eventID"))
     return ChangeOrigin(
-        moment,
-        principal,
-        source if isinstance(source, str) else "",
-        f"{name} {event_id}" if isinstance(event_id, str) else name,
-        label,
+        moment, principal, _text(event.get("sourceIPAddress")), f"{name} {event_id}" if event_id else name, label
     )
+
+
+def _text(value: object) -> str:
+    """The value if it is text for people, else ""."""
+    return value if isinstance(value, str) and value.isprintable() and len(value) < 1000 else ""
 
 
 def _unwrapped(body: dict[str, Any], wrapper: str) -> dict[str, Any]:
