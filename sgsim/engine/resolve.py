@@ -77,20 +77,18 @@ class Resolver:
     def __init__(self, snapshot: Snapshot, vantage: str | None = None, vpc_id: str | None = None) -> None:
         self._tables = snapshot.tables
         self._interfaces = snapshot.environment.interfaces
-        self._knows_macs = any(interface.mac is not None for interface in self._interfaces.values())
         interfaces = self._interfaces.values()
         self._private = _AddressBook(
-            (address for interface in interfaces for address in interface.addresses),
-            self._tables.find_address,
-            vpc_id,
-            prefixes=any(interface.prefixes for interface in interfaces),
+            _address_columns(address for interface in interfaces for address in interface.addresses),
+            lambda family, hi, lo: self._tables.find_address(family, hi, lo, vpc_id),
+            complete=not any(interface.prefixes for interface in interfaces),
         )
         self._public = _AddressBook(
-            (address for interface in interfaces for address in interface.public_addresses),
-            self._tables.find_public_address,
-            vpc_id,
-            prefixes=False,
+            _address_columns(address for interface in interfaces for address in interface.public_addresses),
+            lambda family, hi, lo: self._tables.find_public_address(family, hi, lo, vpc_id),
         )
+        macs = np.array([interface.mac for interface in interfaces if interface.mac], np.uint64)
+        self._macs = _AddressBook(_mac_columns(np.unique(macs)), lambda _, __, lo: self._tables.find_mac(lo))
         self._vantage = None if vantage is None else self._tables.interface_ids.index(vantage)
 
     def resolve(self, headers: Headers) -> Ends:
@@ -127,56 +125,61 @@ class Resolver:
     def _from_headers(self, mac: npt.NDArray[np.uint64], address: Addresses) -> npt.NDArray[np.int32]:
         """Ends by Ethernet address, else by private address."""
         by_address = self._private.find(address)
-        if not self._knows_macs:
-            return by_address
-        by_mac = np.where(mac != 0, self._tables.find_mac(mac), NO_INTERFACE)
+        by_mac = self._macs.find(_mac_columns(mac))
         return np.where(by_mac >= 0, by_mac, by_address).astype(np.int32)
 
 
 class _AddressBook:
     """Who has an address: the answers of `look_up` for all addresses of the environment, in a hash table.
 
-    `look_up` (`RuleTables.find_…`) bisects, at 100 ns an address; this takes 15. It is asked only for addresses that
-    are not in the book, and only where delegated prefixes can make it know them.
+    `look_up` (`RuleTables.find_…`) bisects, at 100 ns an address; this takes 15. It is asked about addresses outside
+    the book only if that is not `complete`, as where there are delegated prefixes.
     """
 
-    def __init__(self, addresses: Iterable[Address], look_up: LookUp, vpc_id: str | None, *, prefixes: bool) -> None:
-        self._look_up, self._vpc_id, self._prefixes = look_up, vpc_id, prefixes
-        different = sorted(set(addresses))
-        low = (1 << 64) - 1
-        self._known = Addresses(
-            np.array([family for family, _ in different], np.uint8),
-            np.array([value >> 64 for _, value in different], np.uint64),
-            np.array([value & low for _, value in different], np.uint64),
-        )
-        self._owners = np.append(self._asked(self._known), np.int32(NO_INTERFACE))  # row -1: not in the book
+    def __init__(self, known: Addresses, look_up: LookUp, *, complete: bool = True) -> None:
+        self._known, self._look_up, self._complete = known, look_up, complete
+        self._owners = np.append(self._asked(known), np.int32(NO_INTERFACE))  # row -1: not in the book
         self._slots: npt.NDArray[np.int32] | None = None
 
     def find(self, wanted: Addresses) -> npt.NDArray[np.int32]:
         """The interface of each address, NO_INTERFACE or AMBIGUOUS."""
         from sgsim.kernels.tracking_admission import find_addresses, index_addresses
 
-        n = len(wanted.lo)
-        found = np.full(n, NO_INTERFACE, np.int32)
+        found = np.full(len(wanted.lo), NO_INTERFACE, np.int32)
         if len(self._known.lo):
             if self._slots is None:
                 self._slots = np.zeros(1 << (2 * len(self._known.lo) - 1).bit_length(), np.int32)
                 index_addresses(self._known, self._slots)
-            rows = np.empty(n, np.int32)
+            rows = np.empty(len(found), np.int32)
             find_addresses(wanted, self._known, self._slots, rows)
             found = self._owners[rows]
-        if self._prefixes:
+        if not self._complete:
             others = np.flatnonzero(found == NO_INTERFACE)
             found[others] = self._asked(Addresses(*(column[others] for column in wanted)))
         return found
 
     def _asked(self, addresses: Addresses) -> npt.NDArray[np.int32]:
         found = np.full(len(addresses.lo), NO_INTERFACE, np.int32)
-        for family in (4, 6):
+        for family in np.unique(addresses.family).tolist():
             rows = np.flatnonzero(addresses.family == family)
-            if len(rows):
-                found[rows] = self._look_up(family, addresses.hi[rows], addresses.lo[rows], self._vpc_id)
+            found[rows] = self._look_up(family, addresses.hi[rows], addresses.lo[rows])
         return found
+
+
+def _address_columns(addresses: Iterable[Address]) -> Addresses:
+    """Different addresses as columns."""
+    different = list(dict.fromkeys(addresses))
+    halves = np.frombuffer(b"".join([address.value.to_bytes(16) for address in different]), ">u8").reshape(-1, 2)
+    return Addresses(
+        np.array([address.family for address in different], np.uint8),
+        halves[:, 0].astype(np.uint64),
+        halves[:, 1].astype(np.uint64),
+    )
+
+
+def _mac_columns(macs: npt.NDArray[np.uint64]) -> Addresses:
+    """Ethernet addresses, as addresses of a family of their own."""
+    return Addresses(np.zeros(len(macs), np.uint8), np.zeros(len(macs), np.uint64), macs)
 
 
 def _own_ends(interface: NetworkInterface, headers: Headers) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
