@@ -28,6 +28,7 @@ FAILURE, WRONG_USAGE, INTERRUPTED, READER_GONE, TERMINATED = 1, 64, 130, 141, 14
 VERBS = {
     "replay": ("sgsim.cli.replay:replay_command", "Judge captured traffic by the security groups of an account."),
     "explain": ("sgsim.cli.explain:explain_command", "Say why one flow is accepted or rejected, at both ends."),
+    "apply": ("sgsim.cli.apply:apply_command", "Make changes to an environment, as AWS would."),
     "collect": ("sgsim.cli.collect:collect_command", "Export an account with read-only calls (extra: sgsim[aws])."),
 }
 

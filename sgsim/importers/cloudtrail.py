@@ -80,7 +80,8 @@ class EventReader:
     @property
     def notes(self) -> tuple[str, ...]:
         """One line for each event that was not understood, and one for each cause of leaving events out."""
-        return (*self._not_understood, *(f"{count} events left out: {why}" for why, count in self._left_out.items()))
+        counts = ((f"{count} event{'' if count == 1 else 's'}", why) for why, count in self._left_out.items())
+        return (*self._not_understood, *(f"{counted} left out: {why}" for counted, why in counts))
 
     def read(self, event: dict[str, Any], place: str) -> list[Change]:
         """The changes of one event; `place` is the file and where the event stands in it."""

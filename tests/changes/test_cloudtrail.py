@@ -206,7 +206,7 @@ def test_order_is_that_of_time(tmp_path: Path) -> None:
     later = event("DeleteSecurityGroup", {"groupId": "sg-idle"}, second=30)
     changes = read(tmp_path, [later, OPENED, later])
     assert [type(one).__name__ for one in changes.changes] == ["Authorize", "DeleteGroup"]
-    assert changes.notes == ("1 events left out: delivered twice",)
+    assert changes.notes == ("1 event left out: delivered twice",)
 
 
 def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
@@ -225,11 +225,11 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
     )
     assert changes.changes == ()
     assert set(changes.notes) == {
-        "1 events left out: failed calls",
-        "1 events left out: of other services",
+        "1 event left out: failed calls",
+        "1 event left out: of other services",
         "3 events left out: calls that change no verdict",
-        "1 events left out: of other accounts",
-        "1 events left out: dry runs",
+        "1 event left out: of other accounts",
+        "1 event left out: dry runs",
     }
 
 

@@ -1,0 +1,80 @@
+"""`sgsim apply`: make changes to a description of an account."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from sgsim.cli.manners import Manners, manners_options, note
+from sgsim.errors import OutputError
+from sgsim.model.quotas import Quotas
+
+__all__ = ["apply_command"]
+
+
+def _quotas(_: click.Context, __: click.Parameter, assignments: tuple[str, ...]) -> Quotas:
+    """`name=number` texts as a Quotas value."""
+    names = Quotas.__struct_fields__
+    values: dict[str, Any] = {}
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        name = name.strip().replace("-", "_")
+        if not equals or name not in names:
+            raise click.BadParameter(f"{assignment!r} is not name=number with one of the names {', '.join(names)}")
+        if not (text.isascii() and text.isdigit() and len(text) < 10):
+            raise click.BadParameter(f"{name} is a number, not {text!r}")
+        values[name] = int(text)
+    return msgspec.structs.replace(Quotas(), **values)
+
+
+@click.command("apply", short_help="Make changes to an environment, as AWS would.")
+@click.argument("environment", metavar="ENV", type=click.Path(path_type=Path))
+@click.argument("changes", metavar="CHANGES", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="New directory for the new environment; it appears whole or not at all. Without it, the difference is shown.",
+)
+@click.option(
+    "--quota",
+    "quotas",
+    multiple=True,
+    metavar="NAME=NUMBER",
+    callback=_quotas,
+    help=f"A quota of the account that is not AWS's default (repeatable): {', '.join(Quotas.__struct_fields__)}.",
+)
+@manners_options
+@click.pass_obj
+def apply_command(manners: Manners, /, environment: Path, changes: Path, output: Path | None, quotas: Quotas) -> None:
+    """Make the changes in CHANGES to the environment in ENV, all of them or none.
+
+    CHANGES is a request to EC2's API or a list of them, as `aws ec2 … --cli-input-json` takes them with the name of
+    the call under "Action"; CloudTrail's records; or a second environment. What AWS would refuse is refused with its
+    error code.
+    """
+    from sgsim.importers import read_environment
+    from sgsim.importers.changes import read_changes
+    from sgsim.importers.write import write_environment
+    from sgsim.model.apply import apply
+    from sgsim.report.changes import changes_text
+    from sgsim.report.output import open_output
+    from sgsim.report.style import Style
+
+    if output is not None and environment.is_dir() and environment.resolve() in output.resolve().parents:
+        raise OutputError(f"{output}: lies inside {environment}, which would then describe everything twice")
+    before = read_environment(environment)
+    asked = read_changes(changes, before)
+    for remark in asked.notes:
+        note(remark)
+    after = apply(before, asked, quotas=quotas)
+    if output is not None:
+        write_environment(after, output)
+        return
+    with open_output(None) as stream:
+        text = changes_text(before, after, Style(manners.colored_output(None)))
+        stream.write(text.encode("utf-8", "backslashreplace"))
