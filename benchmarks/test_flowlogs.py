@@ -1,7 +1,7 @@
 """How fast do flow logs become columns? `pytest benchmarks/test_flowlogs.py --benchmark-only -s`
 
 Contender: pyarrow.csv fed by isal, merely reading the same columns of the same file: numbers as int64, the rest as
-text, without telling addresses, ids and kinds of lines apart. Runs alternate, since only ratios of one session count
+text, without telling addresses, ids and kinds of lines apart. Runs alternate, since only ratios of one run count
 (CPU seconds of the whole process; the median of the pairs). Answers are compared before anything is timed.
 """
 
