@@ -1,8 +1,9 @@
 """Rule sets and traffic for the matching benchmarks, from a seed.
 
-Shaped as security groups are: peer prefixes of 0, 8, 12, 16 … 32 bits, a third of them /32 and a quarter /24, clustered in
-private and cloud ranges; 70 % one of 20 common ports, 15 % another single port, 15 % a range; TCP 75 %, UDP 20 %, any
-protocol 5 %. Half of the flows are aimed at a rule of their interface, half anywhere near.
+Shaped as security groups are: peer prefixes of 0, 8, 12, 16 … 32 bits, a third of them /32 and a quarter /24,
+clustered in private and cloud ranges; 70 % one of 20 common ports, 15 % another single port, 15 % a range; TCP 75 %,
+UDP 20 %, any protocol 5 %. Half of the flows are aimed at a rule of their interface, half come from anywhere to any
+port.
 """
 
 from __future__ import annotations
