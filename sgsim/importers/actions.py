@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import msgspec
+
 from sgsim.errors import ModelError
 from sgsim.importers.permissions import body_rule, cidr_in, permission_rules
 from sgsim.importers.problems import shown
@@ -37,6 +39,7 @@ from sgsim.model import (
     ConnectionTrackingTimeouts,
     Direction,
     Environment,
+    GroupPeer,
     NetworkInterface,
     SecurityGroup,
     SecurityGroupRule,
@@ -111,7 +114,7 @@ class ActionReader:
         if single is None and not request.ip_permissions:
             raise BadRequestError("", "The request must contain the parameter ipPermissions", _MISSING)
         if single is not None:
-            return permission_rules(group_id, _direction(action), single, self._peer_group)
+            return self._owned(group_id, permission_rules(group_id, _direction(action), single, self._peer_group))
         return self._listed(action, group_id, request.ip_permissions)
 
     def _listed(self, action: str, group_id: str, permissions: Iterable[Permission]) -> list[SecurityGroupRule]:
@@ -121,7 +124,26 @@ class ActionReader:
                 rules += permission_rules(group_id, _direction(action), permission, self._peer_group)
             except BadRequestError as bad:
                 raise bad.under(f"IpPermissions[{index}]") from None
-        return rules
+        return self._owned(group_id, rules)
+
+    def _owned(self, group_id: str, rules: list[SecurityGroupRule]) -> list[SecurityGroupRule]:
+        """The rules, with the account of the group that each refers to, as AWS stores them: the group's, or one's own."""
+        return [
+            msgspec.structs.replace(
+                rule, peer=msgspec.structs.replace(rule.peer, account_id=self._owner(rule, group_id))
+            )
+            if isinstance(rule.peer, GroupPeer) and rule.peer.account_id is None
+            else rule
+            for rule in rules
+        ]
+
+    def _owner(self, rule: SecurityGroupRule, group_id: str) -> str | None:
+        assert isinstance(rule.peer, GroupPeer)
+        for one in (rule.peer.group_id, group_id):
+            group = self._environment.groups.get(one) or self._created.get(one)
+            if group is not None and group.account_id is not None:
+                return group.account_id
+        return None
 
     def _single(self, request: AuthorizeRequest | RevokeRequest) -> Permission | None:
         """The permission at the top level; a group named there is granted everything (docs/semantics.md §1.8)."""
@@ -146,6 +168,7 @@ class ActionReader:
                 rule = body_rule(request.group_id, Direction.INGRESS, update.security_group_rule)
             except BadRequestError as bad:
                 raise bad.under(f"{path}.SecurityGroupRule") from None
+            (rule,) = self._owned(request.group_id, [rule])
             changes.append(ModifyRule(request.group_id, rule_id, rule, origin=origin))
         return changes
 

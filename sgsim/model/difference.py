@@ -73,14 +73,17 @@ def _same_but_rules(old: SecurityGroup, new: SecurityGroup) -> bool:
 
 
 def _rule_changes(old: SecurityGroup, new: SecurityGroup) -> Iterator[Change]:
-    """Revoke what is gone, describe what is described differently, authorize what is new."""
+    """Revoke what is gone, describe what is described differently, authorize what is new.
+
+    A group that a rule tells other things of, such as the state of the peering, is another peer.
+    """
     group_id = old.group_id
     wanted = {rule_content(rule): rule for rule in new.rules}
     kept: dict[tuple[object, ...], SecurityGroupRule] = {}
     gone = []
     for rule in old.rules:
         content = rule_content(rule)
-        if content in wanted and content not in kept:
+        if content in wanted and content not in kept and rule.peer == wanted[content].peer:
             kept[content] = rule
         else:
             gone.append(rule)

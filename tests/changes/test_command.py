@@ -150,3 +150,13 @@ def test_every_kind_of_change_has_its_line() -> None:
         "eni-web\n  - the interface\n"
         "sg-idle (idle)\n  - the group and its rules\n"
     )
+
+
+def test_the_documented_example(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """docs/changes.md shows real input and output."""
+    text = (Path(__file__).parents[2] / "docs" / "changes.md").read_text()
+    shown = text.split("$ sgsim apply pcaps/shop changes.json\n")[1].split("$ sgsim")[0]
+    document = text.split("```json\n")[1].split("```")[0]
+    (tmp_path / "changes.json").write_text(document)
+    assert run(["apply", str(SHOP), str(tmp_path / "changes.json")]) == 0
+    assert capsys.readouterr().out == shown

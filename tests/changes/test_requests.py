@@ -7,11 +7,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from sgsim.errors import ChangeError, ChangeInputError
 from sgsim.importers.changes import read_changes
-from sgsim.model import Environment, NetworkInterface, Vpc, parse_address, parse_cidr
+from sgsim.model import Environment, NetworkInterface, SecurityGroupRule, Vpc, parse_address, parse_cidr
 from sgsim.model.apply import apply
 from sgsim.model.changes import (
     AddInterface,
@@ -60,6 +61,11 @@ def office(text: str) -> Authorize:
     return Authorize("sg-web", (rule(text, "sg-web", "", "office"),))
 
 
+def owned(one: SecurityGroupRule) -> SecurityGroupRule:
+    """A reference is stored with the account of the group, as in every export."""
+    return msgspec.structs.replace(one, peer=msgspec.structs.replace(one.peer, account_id="111122223333"))
+
+
 #: document, the changes as values (origins aside)
 READ: list[tuple[Json, list[Any]]] = [
     (authorize(permission(**V4)), [office("in tcp 443 10.0.0.0/8")]),
@@ -71,7 +77,7 @@ READ: list[tuple[Json, list[Any]]] = [
     ({"Action": IN, "GroupId": "sg-web", "CidrIp": "10.0.0.0/8", "IpProtocol": "tcp", "FromPort": 22, "ToPort": 22},
      [Authorize("sg-web", (rule("in tcp 22 10.0.0.0/8", "sg-web"),))]),
     ({"Action": IN, "GroupName": "HOME", "SourceSecurityGroupName": "home"},
-     [Authorize("sg-home", (rule("in all sg-home", "sg-home"),))]),
+     [Authorize("sg-home", (owned(rule("in all sg-home", "sg-home")),))]),
     ({"Action": "RevokeSecurityGroupIngress", "GroupId": "sg-web", "SecurityGroupRuleIds": ["sgr-web0"]},
      [Revoke("sg-web", ("sgr-web0",))]),
     ({"Action": "RevokeSecurityGroupEgress", "GroupId": "sg-web",

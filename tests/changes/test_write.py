@@ -138,3 +138,11 @@ def test_what_cannot_be_said_is_not_written(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(OutputError, match="cannot be written as AWS's JSON"):
         write_environment(Environment(), tmp_path / "new")
+
+
+def test_the_default_vpc_is_known(tmp_path: Path) -> None:
+    """§1.6: what revoke does depends on it; `IsDefault` is read, written, and absent where nobody told."""
+    write_environment(account(), tmp_path / "new")
+    found = read_environment(tmp_path / "new").vpcs
+    assert [found[f"vpc-{n}"].is_default for n in range(4)] == [True, False, False, False]
+    assert read_environment(SHOP).vpcs["vpc-0a1f6c2d9e8b73450"].is_default is False
