@@ -12,7 +12,7 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["MatchSets", "Reason", "RuleVerdicts", "Verdict", "Verdicts", "conjunction"]
+__all__ = ["Evidence", "MatchSets", "Reason", "RuleVerdicts", "Verdict", "Verdicts", "conjunction"]
 
 
 class Verdict(IntEnum):
@@ -35,6 +35,17 @@ class Reason(IntEnum):
     AMBIGUOUS_INTERFACE = 6  #: several interfaces could be meant
     UNRESOLVED = 7  #: a rule that may match refers to what the input does not contain, or the flow lacks a field
     UNDECODABLE = 8  #: the packet could not be decoded
+
+
+class Evidence(IntEnum):
+    """How a flow-log record shows who opened its connection, from no confidence to full (docs/flow-logs.md)."""
+
+    NONE = 0  #: nothing tells
+    PORTS = 1  #: the service's port is told from the client's by its number: a guess
+    ORDER = 2  #: this direction, or the other one, began in an earlier second
+    SYN_ACK = 3  #: an answer to a SYN that is on no record
+    SYN = 4  #: the SYN, or the answer to one that is on record
+    RULES = 5  #: it makes no difference: the rules say the same whoever began
 
 
 def conjunction(first: Verdict, second: Verdict) -> Verdict:

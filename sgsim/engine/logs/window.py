@@ -1,0 +1,99 @@
+"""Records put into the order of their start: held until no file can bring an earlier one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Held", "JoinWindow"]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """n records, as narrow columns. `flow` is the log flow; `order` the number of the record in the whole input.
+
+    Times are seconds; `tcp_flags` and `packets`, `bytes` -1 where not told; `recorded` as `FlowLogBatch.action`.
+    """
+
+    flow: npt.NDArray[np.int32]
+    start: npt.NDArray[np.int64]
+    end: npt.NDArray[np.int64]
+    tcp_flags: npt.NDArray[np.int16]
+    recorded: npt.NDArray[np.uint8]
+    packets: npt.NDArray[np.int64]
+    bytes: npt.NDArray[np.int64]
+    order: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.flow)
+
+    def at(self, rows: Any) -> Held:
+        """Some of the records."""
+        return Held(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    @classmethod
+    def joined(cls, parts: list[Held]) -> Held:
+        """All records of several parts, in order."""
+        return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
+
+
+class JoinWindow:
+    """Holds records back for `seconds`: what a later file brings may have begun before what an earlier one brought.
+
+    Files that begin anew at an earlier time (another account, another copy) end the wait: everything held is given
+    out first. Memory is one window of records.
+    """
+
+    def __init__(self, seconds: int) -> None:
+        self._seconds = seconds
+        self._parts: list[Held] = []
+        self._latest = -1
+
+    def add(self, records: Held) -> Iterator[Held]:
+        """Take records; gives out those that are due, sorted by start, equal ones in the order of the input."""
+        if not len(records):
+            return
+        first, last = int(records.start.min()), int(records.start.max())
+        if last < self._latest - self._seconds:
+            yield from self.flush()
+        self._latest = max(self._latest, last)
+        self._parts.append(records)
+        due = self._latest - self._seconds
+        if min(first, min(int(part.start[0]) for part in self._parts)) <= due:
+            yield from self._release(due)
+
+    def flush(self) -> Iterator[Held]:
+        """Give out everything."""
+        if self._parts:
+            yield from self._release(self._latest)
+        self._latest = -1
+
+    def flows(self) -> Iterator[npt.NDArray[np.int32]]:
+        """The log flows that held records belong to."""
+        return (part.flow for part in self._parts)
+
+    def moved(self, flows: npt.NDArray[np.int32]) -> None:
+        """Follow rows of log flows to where they went."""
+        self._parts = [replace(part, flow=flows[part.flow]) for part in self._parts]
+
+    def _release(self, until: int) -> Iterator[Held]:
+        """Give out what starts at `until` or before. What stays is sorted, so that the next release is cheap."""
+        held = Held.joined(self._parts) if len(self._parts) > 1 else self._parts[0]
+        held = held.at(_order(held.start))
+        cut = int(np.searchsorted(held.start, until, side="right"))
+        self._parts = [held.at(slice(cut, None))] if cut < len(held) else []
+        if cut:
+            yield held.at(slice(0, cut))
+
+
+def _order(start: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """A stable order by start; 16 bits are sorted by radix, many times faster than 64."""
+    base = int(start.min())
+    span = int(start.max()) - base
+    keys = (start - base).astype(np.uint16) if span < 1 << 16 else start
+    order: npt.NDArray[np.int64] = np.argsort(keys, kind="stable")
+    return order
