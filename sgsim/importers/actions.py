@@ -127,7 +127,7 @@ class ActionReader:
         return self._owned(group_id, rules)
 
     def _owned(self, group_id: str, rules: list[SecurityGroupRule]) -> list[SecurityGroupRule]:
-        """The rules, with the account of the group that each refers to, as AWS stores them: the group's, or one's own."""
+        """The rules with the account of each group that they refer to, as AWS stores them: its owner, or one's own."""
         return [
             msgspec.structs.replace(
                 rule, peer=msgspec.structs.replace(rule.peer, account_id=self._owner(rule, group_id))

@@ -1,6 +1,6 @@
 """Environment → a directory of the JSON that AWS prints of it, which `read_environment` reads back as it was.
 
-What sgsim does not read (tags, states, names for people beyond its own) is not written either.
+What sgsim does not read (most tags, states of things, times) is not written either.
 """
 
 from __future__ import annotations

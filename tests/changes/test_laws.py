@@ -30,7 +30,7 @@ from tests.changes.support import bare, distinct
 from tests.generators.environments import OUTSIDERS, random_rule
 from tests.strategies import seeds
 
-laws = settings(max_examples=150, derandomize=True, deadline=None)
+laws = settings(max_examples=100, derandomize=True, deadline=None)
 
 
 def random_change(environment: Environment, rng: Random) -> Change:
