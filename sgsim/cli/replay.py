@@ -127,6 +127,12 @@ class Run:
 
     def run(self) -> None:
         """Raises SgsimError."""
+        from sgsim.engine.warm import warming
+
+        with warming():
+            self.replay()
+
+    def replay(self) -> None:
         from sgsim.engine import Snapshot
         from sgsim.importers import read_environment
         from sgsim.report.output import open_output

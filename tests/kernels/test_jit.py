@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
 import textwrap
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -103,3 +106,31 @@ def test_importing_the_package_does_not_import_numba() -> None:
     script = "import sys, sgsim, sgsim.engine, sgsim.kernels, sgsim.compiler; print('numba' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def claims(cache: Path) -> list[Path]:
+    """The claims that stand in the cache."""
+    return list((cache / "sgsim").rglob("*.claim"))
+
+
+def test_two_processes_that_start_together_compile_once(package: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    with ThreadPoolExecutor() as pool:
+        answers = list(pool.map(lambda _: run(package, XDG_CACHE_HOME=str(cache))[:2], range(3)))
+    assert sorted(answers) == [(30, 0), (30, 1), (30, 1)]
+    assert not claims(cache)
+
+
+@pytest.mark.parametrize("holder", ["4194305", "", "nobody"])
+def test_the_claim_of_a_process_that_is_gone_holds_nobody_up(package: Path, tmp_path: Path, holder: str) -> None:
+    cache = tmp_path / "cache"
+    directory = Path(run(package, XDG_CACHE_HOME=str(cache))[2])
+    (index,) = directory.glob("*.nbi")
+    for path in directory.iterdir():
+        path.unlink()
+    signature = hashlib.sha256(b"(int64,)").hexdigest()[:16]
+    (directory / f"{index.stem}.{signature}.claim").write_text(holder)
+    started = time.monotonic()
+    assert run(package, XDG_CACHE_HOME=str(cache))[0] == 30
+    assert time.monotonic() - started < 25
+    assert not claims(cache)
