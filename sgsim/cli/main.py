@@ -27,6 +27,7 @@ FAILURE, WRONG_USAGE, INTERRUPTED, READER_GONE, TERMINATED = 1, 64, 130, 141, 14
 #: verb → (module and attribute of its command, one line for `sgsim --help`); imported when the verb is used.
 VERBS = {
     "replay": ("sgsim.cli.replay:replay_command", "Judge captured traffic by the security groups of an account."),
+    "usage": ("sgsim.cli.usage:usage_command", "Say which rules the traffic needs, and which could go."),
     "explain": ("sgsim.cli.explain:explain_command", "Say why one flow is accepted or rejected, at both ends."),
     "apply": ("sgsim.cli.apply:apply_command", "Make changes to an environment, as AWS would."),
     "collect": ("sgsim.cli.collect:collect_command", "Export an account with read-only calls (extra: sgsim[aws])."),

@@ -25,7 +25,6 @@ from sgsim.kernels.tracking_layout import (
     HOT_FIRST,
     HOT_HEAD,
     HOT_WORDS,
-    KIND_OF_ANSWER,
     RECORD_ANSWER,
     RECORD_BYTES,
     RECORD_END,
@@ -37,6 +36,7 @@ from sgsim.kernels.tracking_layout import (
     RECORD_START,
     RECORD_WORDS,
     TOTALS_UNSEEN,
+    WHOLE_ANSWER,
     Accounts,
 )
 from sgsim.model import Direction
@@ -56,7 +56,7 @@ class RecordTable:
     `aggregation` is the interval's length in seconds, aligned to the epoch, None for one interval that never ends.
     Time that runs backwards over a boundary opens the earlier interval again: its late packets make records of
     their own, as a flow log's do. Of the records, those of `interfaces` (indexes) and `direction` are given out.
-    With `apart`, a record also ends where reason or initiative changes: they are then those of all its packets.
+    With `apart`, a record also ends where reason, rules or initiative change: they are then those of all its packets.
 
     While an interval is open its packets are counted in the accounts of their micro-flows (see
     `sgsim.kernels.tracking_layout`), where tracking has to look anyway; records are made of them at its end.
@@ -71,7 +71,7 @@ class RecordTable:
         *,
         apart: bool = False,
     ) -> None:
-        self._same = KIND_OF_ANSWER if apart else ACTION_MASK
+        self._same = WHOLE_ANSWER if apart else ACTION_MASK
         self._tracker, self._store = tracker, tracker.store
         self._length = None if aggregation is None else aggregation * _SECOND
         self._interfaces = None if interfaces is None else np.array(sorted(interfaces), np.int32)

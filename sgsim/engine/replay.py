@@ -30,6 +30,8 @@ _WINDOW = 1 << 16
 _SPAN = 1 << 14
 #: Micro-flows that are remembered before anything is forgotten; some 300 bytes each.
 _REMEMBERED = 1 << 19
+#: Times what was left after forgetting, before it is done again: its cost stays a constant share of the work.
+_GROWTH = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class ReplayOptions:
     `aggregation` is the length of a record's interval in seconds, None for one record a flow; `vantage` the interface
     at which the capture was taken, the only one that is judged; `vpc_id` the VPC that addresses belong to. Records
     of other `interfaces` than these (ids) or of the other `direction` are judged but not given out. `threads` limits
-    those that judge flows. With `apart`, a record also ends where the reason changes, or who opened the connection.
+    those that judge flows. With `apart`, a record also ends where reason, rules or initiative change.
     """
 
     aggregation: int | None = 600
@@ -128,8 +130,7 @@ class Replay:
         if store.flows.count < self._forget_at:
             return
         self._records.moved(self._tracker.forget(now))
-        # Twice what is left, so that forgetting costs a constant share of the work however much stays open.
-        self._forget_at = max(_REMEMBERED, 2 * store.flows.count)
+        self._forget_at = max(_REMEMBERED, _GROWTH * store.flows.count)
 
     def _complete(self) -> None:
         summary, records, store = self.summary, self._records, self._tracker.store

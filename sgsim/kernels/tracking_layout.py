@@ -80,7 +80,7 @@ CODE_UNTRACKED_SHIFT = 6
 # `rules` is the row of the rule answer whose rules it names. NO_ANSWER where the end was not judged.
 NO_ANSWER = -1
 ACTION_MASK, REASON_SHIFT, REASON_MASK, INITIATING_SHIFT, RULES_SHIFT = 3, 2, 15, 6, 7
-KIND_OF_ANSWER = (1 << RULES_SHIFT) - 1  # everything but the rules
+WHOLE_ANSWER = (1 << 31) - 1
 
 
 # A flow end, eight 32-bit numbers: the row of its record for each action while records are made (-1 for none), whether

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 from importlib import import_module
@@ -154,23 +155,46 @@ def test_batch_splits_are_irrelevant(seed: int, bounds: list[int], aggregation: 
 
 
 def test_records_apart_agree_with_each_packet() -> None:
-    """With `apart`, reason and initiative of a record are those of all its packets; sums stay the same (§9.4)."""
+    """With `apart`, reason, rules and initiative of a record are those of all its packets (§9.4)."""
     for seed in range(6):
         snapshot, batch = generated(seed)
         tracker = Tracker(snapshot)
         tracked = tracker.step(batch)
         answers = tracker.answers(tracked.words)
-        kinds: dict[tuple[int, int, bool], int] = {}
+        kinds: dict[tuple[object, ...], int] = {}
         for n in range(len(batch)):
             for end in (0, 1):
                 if answers.judged[n, end]:
-                    kind = int(answers.action[n, end]), int(answers.reason[n, end]), bool(answers.initiating[n, end])
+                    kind = (
+                        *(int(column[n, end]) for column in (answers.action, answers.reason)),
+                        answers.sets[answers.match_set[n, end]],
+                        bool(answers.initiating[n, end]),
+                    )
                     kinds[kind] = kinds.get(kind, 0) + 1
-        found: dict[tuple[int, int, bool], int] = {}
+        found: dict[tuple[object, ...], int] = {}
         for row in rows(replay(snapshot, [batch], ReplayOptions(apart=True))):
-            kind = row["action"], row["reason"], row["initiating"]
+            kind = row["action"], row["reason"], row["match_set"], row["initiating"]
             found[kind] = found.get(kind, 0) + row["packets"]
         assert found == kinds, seed
+
+
+@pytest.mark.parametrize("aggregation", INTERVALS)
+def test_forgetting_all_the_time_changes_no_record(aggregation: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is dropped has no open record and no live connection; only flow ids of those that come back differ."""
+    module = sys.modules["sgsim.engine.replay"]
+    monkeypatch.setattr(module, "_WINDOW", 16)
+    monkeypatch.setattr(module, "_REMEMBERED", 1)
+    monkeypatch.setattr(module, "_GROWTH", 0)
+
+    def comparable(records: list[dict[str, Any]]) -> list[Any]:
+        return sorted(tuple(sorted((k, v) for k, v in row.items() if k != "flow_id")) for row in records)
+
+    for seed in range(8):
+        snapshot, batch = generated(seed)
+        run = replay(snapshot, [batch], ReplayOptions(aggregation=aggregation))
+        assert comparable(rows(run)) == comparable(plain_records(snapshot, batch, aggregation)), seed
+        if aggregation is not None:
+            assert run._tracker.store.flows.count < len(batch) / 4
 
 
 def test_every_packet_is_in_the_totals() -> None:
