@@ -73,7 +73,8 @@ def interface_records(interfaces: Interfaces, special: Specials) -> npt.NDArray[
     18 and 19 `unfiltered`.
     """
     n = len(interfaces.vpc)
-    records = np.zeros((n, 8), np.uint32)
+    padded = np.zeros((n + 1, 8), np.uint32)  # so that the first record can be read even where there is none
+    records = padded[:n]
     records[:, 0] = interfaces.offsets[:-1]
     owner = np.repeat(np.arange(n), np.diff(special.offsets))
     low, high = (half & np.uint64(0xFFFFFFFF) for half in (special.lo, special.last_lo))
@@ -94,7 +95,7 @@ def interface_records(interfaces: Interfaces, special: Specials) -> npt.NDArray[
     flags = interfaces.unresolved.astype(np.uint32) << 16 | several.astype(np.uint32) << 17
     records[:, 1] = np.diff(interfaces.offsets) | flags | interfaces.unfiltered.astype(np.uint32) << 18
     records[:, 6] = interfaces.wide
-    return records.ravel()
+    return padded.ravel()
 
 
 def _bits_of(

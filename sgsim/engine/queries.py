@@ -57,7 +57,6 @@ def _tables(tables: RuleTables, family: int) -> dict[str, Any]:
         "REGIONS": layout.regions,
         "NODES": layout.nodes,
         "LINES": layout.lines,
-        "MASKS": layout.lines,
         "COVERED": layout.covered,
         "PAGE_RULES": layout.page_rules,
         "NODE_ROWS": layout.node_rows,

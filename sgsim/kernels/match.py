@@ -63,7 +63,6 @@ from sgsim.kernels.match_context import (
     LIST_UNRESOLVED,
     LO,
     LOW,
-    MASKS,
     MATCH_SET,
     MOST_SLOTS,
     NODE,
@@ -151,6 +150,7 @@ def match(context: npt.NDArray[np.int64]) -> None:
             return
         if get_i64(c, PAGES_USED) > 0:
             find_masks(c)
+            match_services(c)
             if not add_pages(c):
                 return
         if get_i64(c, SUBJECTS_USED) > 0 and not add_subjects(c):
@@ -168,6 +168,8 @@ def read_rows(c: Number) -> Number:
     records, groups, directory = get_i64(c, RECORDS), get_i64(c, GROUPS), get_i64(c, DIRECTORY)
     interfaces, directions, state = get_i64(c, INTERFACE), get_i64(c, DIRECTION), get_i64(c, STATE)
     pair_row, pair_table = get_i64(c, PAIR_ROW), get_i64(c, PAIR_TABLE)
+    for i in range(end - start):
+        prefetch(groups + 4 * get_u32(records, 8 * max(0, get_i32(interfaces, start + i))))
     look_for_exempt = get_i64(c, EXEMPT) != 0
     pairs, same_table = 0, get_i64(c, SAME_TABLE)
     for i in range(end - start):
@@ -321,7 +323,6 @@ def find_tables(c: Number) -> None:
             pages += 1
             if family == 4:
                 prefetch(lines + 64 * get_i32(header, 8))
-            prefetch(lines + 64 * get_i32(header, 11))
         elif kind == _REGIONS:
             if family == 4:
                 region = rank(lines, get_i32(header, 1), get_i32(header, 2), get_u32(low, row))
@@ -447,63 +448,78 @@ def climb(c: Number, first_node: Number, inner: Number, row: Number) -> Number:
 
 @helper
 def find_masks(c: Number) -> None:
-    """Pages: keep those of which some rule matches, with the mask of these rules in WORD."""
-    family, directory, lines, masks = get_i64(c, FAMILY), get_i64(c, DIRECTORY), get_i64(c, LINES), get_i64(c, MASKS)
-    page_row, page_at = get_i64(c, PAGE_ROW), get_i64(c, PAGE_AT)
-    address_at, service_at = get_i64(c, ADDRESS_AT), get_i64(c, SERVICE_AT)
-    low, service = get_i64(c, LOW), get_i64(c, SERVICE)
-    used = get_i64(c, PAGES_USED)
-    for i in range(used):  # the leaf of each tree
-        page, row = directory + 4 * get_i32(page_at, i), get_i32(page_row, i)
-        if family == 4:
+    """Pages: keep those of which some rule has the address, with the mask of these rules in WORD."""
+    family, directory, lines = get_i64(c, FAMILY), get_i64(c, DIRECTORY), get_i64(c, LINES)
+    page_row, page_at, word = get_i64(c, PAGE_ROW), get_i64(c, PAGE_AT), get_i64(c, WORD)
+    place, low, used = get_i64(c, ADDRESS_AT), get_i64(c, LOW), get_i64(c, PAGES_USED)
+    if family == 4:
+        for i in range(used):  # the leaf
+            page = directory + 4 * get_i32(page_at, i)
             leaf = get_i32(page, 0)
             if get_i32(page, 1) > 1:
-                leaf += 1 + count_below(lines, leaf, get_u32(low, row))
+                leaf += 1 + count_below(lines, leaf, get_u32(low, get_i32(page_row, i)))
                 prefetch(lines + 64 * leaf)
-            put_i32(address_at, i, leaf)
-        leaf = get_i32(page, 3)
-        if get_i32(page, 4) > 1:
-            leaf += 1 + count_below(lines, leaf, get_u32(service, row))
-            prefetch(lines + 64 * leaf)
-        put_i32(service_at, i, leaf)
-    for i in range(used):  # the interval in each
+            put_i32(place, i, leaf)
+    for i in range(used):  # the interval
         page, row = directory + 4 * get_i32(page_at, i), get_i32(page_row, i)
         if family == 4:
-            leaf = get_i32(address_at, i)
-            inner = 1 if get_i32(page, 1) > 1 else 0
-            mask = 16 * (leaf - get_i32(page, 0) - inner) + count_below(lines, leaf, get_u32(low, row))
+            leaf = get_i32(place, i)
+            inner = np.int64(get_i32(page, 1) > 1)
+            interval = 16 * (leaf - get_i32(page, 0) - inner) + count_below(lines, leaf, get_u32(low, row))
         else:
-            mask = rank_pairs(c, get_i32(page, 0), get_i32(page, 1), row)
-        mask += get_i32(page, 2)
-        prefetch(masks + 8 * mask)
-        put_i32(address_at, i, mask)
-        leaf = get_i32(service_at, i)
-        inner = 1 if get_i32(page, 4) > 1 else 0
-        mask = 16 * (leaf - get_i32(page, 3) - inner) + count_below(lines, leaf, get_u32(service, row))
-        mask += get_i32(page, 5)
-        prefetch(masks + 8 * mask)
-        put_i32(service_at, i, mask)
-    keep_matching(c, used)
+            interval = rank_pairs(c, get_i32(page, 0), get_i32(page, 1), row)
+        mask = get_i32(page, 2) + interval
+        prefetch(lines + 8 * mask)
+        put_i32(place, i, mask)
+    kept: Number = 0
+    for i in range(used):
+        mask, at = get_u64(lines, get_i32(place, i)), get_i32(page_at, i)
+        put_i32(page_row, kept, get_i32(page_row, i))
+        put_i32(page_at, kept, at)
+        put_u64(word, kept, mask)
+        kept += np.int64(mask != np.uint64(0))
+    put_i64(c, PAGES_USED, kept)
 
 
 @helper
-def keep_matching(c: Number, used: Number) -> None:
-    """Drop pages without a match from the list; PAGE_AT becomes the page's number, ADDRESS_AT its first row."""
-    directory, masks, slots = get_i64(c, DIRECTORY), get_i64(c, MASKS), get_i64(c, SLOTS)
+def match_services(c: Number) -> None:
+    """Pages: keep those of which some rule matches, with the mask of these rules in WORD.
+
+    PAGE_AT becomes the page's number and ADDRESS_AT its first row.
+    """
+    directory, lines, slots = get_i64(c, DIRECTORY), get_i64(c, LINES), get_i64(c, SLOTS)
     page_row, page_at, word = get_i64(c, PAGE_ROW), get_i64(c, PAGE_AT), get_i64(c, WORD)
-    address_at, service_at = get_i64(c, ADDRESS_AT), get_i64(c, SERVICE_AT)
+    first_row, place = get_i64(c, ADDRESS_AT), get_i64(c, SERVICE_AT)
+    service, used = get_i64(c, SERVICE), get_i64(c, PAGES_USED)
+    for i in range(used):
+        prefetch(lines + 64 * get_i32(directory + 4 * get_i32(page_at, i), 3))
+    for i in range(used):  # the leaf
+        page = directory + 4 * get_i32(page_at, i)
+        leaf = get_i32(page, 3)
+        if get_i32(page, 4) > 1:
+            leaf += 1 + count_below(lines, leaf, get_u32(service, get_i32(page_row, i)))
+            prefetch(lines + 64 * leaf)
+        put_i32(place, i, leaf)
+    for i in range(used):  # the interval
+        page, leaf = directory + 4 * get_i32(page_at, i), get_i32(place, i)
+        inner = np.int64(get_i32(page, 4) > 1)
+        interval = 16 * (leaf - get_i32(page, 3) - inner)
+        interval += count_below(lines, leaf, get_u32(service, get_i32(page_row, i)))
+        mask = get_i32(page, 5) + interval
+        prefetch(lines + 8 * mask)
+        put_i32(place, i, mask)
     limit = np.uint64(get_i64(c, MOST_SLOTS) - 1)
     kept = 0
     for i in range(used):
-        mask = get_u64(masks, get_i32(address_at, i)) & get_u64(masks, get_i32(service_at, i))
+        mask = get_u64(word, i) & get_u64(lines, get_i32(place, i))
+        page = directory + 4 * get_i32(page_at, i)
+        number = get_i32(page, 6)
+        put_i32(page_row, kept, get_i32(page_row, i))
+        put_i32(page_at, kept, number)
+        put_i32(first_row, kept, get_i32(page, 7))
+        put_u64(word, kept, mask)
         if mask != np.uint64(0):
-            page = directory + 4 * get_i32(page_at, i)
-            number = get_i32(page, 6)
             prefetch(slots + 16 * np.int64(mix(np.uint64(OF_PAGE | number), mask) & limit))
-            put_i32(page_row, kept, get_i32(page_row, i))
-            put_i32(page_at, kept, number)
-            put_i32(address_at, kept, get_i32(page, 7))
-            put_u64(word, kept, mask)
             kept += 1
     put_i64(c, PAGES_USED, kept)
 
