@@ -219,6 +219,7 @@ class _Builder:
         headers[number, 0] += REGIONS - PAGE
         headers[number, 3] = [table.first_region for table in large]
         headers[number, 4] = [table.first_node for table in large]
+        headers[number, 8] = [len(table.parts.pages) for table in large]
         bounds = np.array(offsets, np.int64)
         if self.family == 4:
             trees = build_trees(np.array(keys, np.uint32), bounds)

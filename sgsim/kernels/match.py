@@ -165,6 +165,8 @@ def read_rows(c: Number) -> Number:
     start = get_i64(c, START)
     end = min(get_i64(c, STOP), start + BLOCK)
     read_fields(c, start, end)
+    if read_alike(c, start, end):
+        return end
     records, groups, directory = get_i64(c, RECORDS), get_i64(c, GROUPS), get_i64(c, DIRECTORY)
     interfaces, directions, state = get_i64(c, INTERFACE), get_i64(c, DIRECTION), get_i64(c, STATE)
     pair_row, pair_table = get_i64(c, PAIR_ROW), get_i64(c, PAIR_TABLE)
@@ -207,6 +209,40 @@ def read_rows(c: Number) -> Number:
     put_i64(c, PAIRS_USED, pairs)
     put_i64(c, SAME_TABLE, same_table)
     return end
+
+
+@helper
+def read_alike(c: Number, start: Number, end: Number) -> Number:
+    """The pairs of a block whose rows are all judged at one interface with one group, in one direction.
+
+    False if the block is not such, or any row is out of the ordinary: then each row is looked at.
+    """
+    interfaces, directions, state = get_i64(c, INTERFACE), get_i64(c, DIRECTION), get_i64(c, STATE)
+    interface, direction = get_i32(interfaces, start), get_u8(directions, start)
+    different = np.int64(interface < 0)
+    for i in range(end - start):
+        different |= get_i32(interfaces, start + i) ^ interface
+        different |= (get_u8(directions, start + i) ^ direction) | (get_u8(state, i) & _LEFT)
+    if different != 0:
+        return False
+    record = get_i64(c, RECORDS) + 32 * interface
+    flags = get_u32(record, 1)
+    if flags & 0x1FFFF != 1 or flags >> (18 + direction) & 1 != 0:
+        return False
+    if get_i64(c, EXEMPT) != 0:
+        special = False
+        for i in range(end - start):
+            special |= may_be_exempt(c, i, record, flags)
+        if special:
+            return False
+    table = 2 * get_i32(get_i64(c, GROUPS), get_u32(record, 0)) + direction
+    pair_row, pair_table = get_i64(c, PAIR_ROW), get_i64(c, PAIR_TABLE)
+    for i in range(end - start):
+        put_i32(pair_row, i, i)
+        put_i32(pair_table, i, table)
+    put_i64(c, PAIRS_USED, end - start)
+    put_i64(c, SAME_TABLE, table)
+    return True
 
 
 @helper
@@ -360,24 +396,29 @@ def find_cells(c: Number) -> None:
     regions = get_i64(c, REGIONS) + 8 * get_i32(header, 3)
     first, depth, six = get_i32(header, 1), get_i32(header, 2), get_i64(c, FAMILY) == 6
     service_first, service_depth = get_i32(header, 5), get_i32(header, 6)
-    classes, first_cell, pages_at = get_i32(header, 7), get_i32(header, 15), get_i64(c, PAGES_AT)
-    pair_row, node_row, node = get_i64(c, PAIR_ROW), get_i64(c, NODE_ROW), get_i64(c, NODE)
-    page_row, page_at, wanted = get_i64(c, PAGE_ROW), get_i64(c, PAGE_AT), get_i64(c, SERVICE_AT)
-    pages, used = 0, get_i64(c, PAIRS_USED)
+    classes = get_i32(header, 7)
+    first_cell = get_i32(header, 15) + classes
+    rows, node, place = get_i64(c, PAIR_ROW), get_i64(c, NODE), get_i64(c, ADDRESS_AT)
+    node_row, wanted, used = get_i64(c, NODE_ROW), get_i64(c, SERVICE_AT), get_i64(c, PAIRS_USED)
     for i in range(used):
-        row = get_i32(pair_row, i)
+        row = get_i32(rows, i)
         region = rank_pairs(c, first, depth, row) if six else rank(lines, first, depth, get_u32(low, row))
-        page, inner = get_i32(regions, 2 * region), get_i32(regions, 2 * region + 1)
-        put_i32(page_row, pages, row)
-        put_i32(page_at, pages, pages_at + 8 * page)
-        pages += page >= 0
+        inner = get_i32(regions, 2 * region + 1)
+        cell = first_cell + classes * inner + rank(lines, service_first, service_depth, get_u32(services, row))
+        prefetch(cells + 4 * cell)
+        put_i32(place, i, region)
         put_i32(node_row, i, row)
         put_i32(node, i, inner)
-    for i in range(used):
-        cell = rank(lines, service_first, service_depth, get_u32(services, get_i32(node_row, i)))
-        cell += first_cell + classes * (get_i32(node, i) + 1)
-        prefetch(cells + 4 * cell)
         put_i32(wanted, i, cell)
+    pages: Number = 0
+    if get_i32(header, 8) > 0:
+        pages_at = get_i64(c, PAGES_AT)
+        page_row, page_at = get_i64(c, PAGE_ROW), get_i64(c, PAGE_AT)
+        for i in range(used):
+            page = get_i32(regions, 2 * get_i32(place, i))
+            put_i32(page_row, pages, get_i32(rows, i))
+            put_i32(page_at, pages, pages_at + 8 * page)
+            pages += np.int64(page >= 0)
     put_i64(c, PAGES_USED, pages)
     put_i64(c, NODES_USED, used)
     put_i64(c, SUBJECTS_USED, 0)

@@ -31,11 +31,11 @@ class Layout(NamedTuple):
     """All tables of one family; indexes are into the arrays named.
 
     `directory` int32 begins with 16 numbers a table: kind, region tree (line, depth), first region, first node, dense
-    service tree (line, depth), service classes (0: not dense), 7 unused, first dense cell; or, where the kind is PAGE,
-    a copy of its page's 8 numbers from number 8 on. From `pages_at` on follow 8 numbers a page: address tree (line,
-    depth), first address mask, service tree (line, depth), first service mask, number of the page, first row in
-    `page_rules`. For IPv6 an address "tree" is (first key, keys) in `keys_hi`, `keys_lo`. Masks are counted in 8 bytes
-    from the beginning of `lines`: what belongs to one page stands together, so that few memory pages are touched.
+    service tree (line, depth), service classes (0: not dense), pages, 6 unused, first dense cell; or, where the kind is
+    PAGE, a copy of its page's 8 numbers from number 8 on. From `pages_at` on follow 8 numbers a page: address tree
+    (line, depth), first address mask, service tree (line, depth), first service mask, number of the page, first row
+    in `page_rules`. For IPv6 an address "tree" is (first key, keys) in `keys_hi`, `keys_lo`. Masks are counted in 8
+    bytes from the beginning of `lines`: what belongs to one page stands together, so that few memory pages are touched.
 
     `regions` int32[regions, 2]: page or -1, node of the table or -1.
 
