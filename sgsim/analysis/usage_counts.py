@@ -16,16 +16,21 @@ import numpy.typing as npt
 
 from sgsim.analysis.usage_peers import Peers
 from sgsim.analysis.usage_window import Coverage, Window
-from sgsim.flows import AMBIGUOUS, EGRESS, INGRESS
+from sgsim.flows import AMBIGUOUS, EGRESS, INGRESS, FlowBlock, FlowTable
 from sgsim.model import ICMP, ICMPV6, TCP, UDP
 from sgsim.verdicts import MatchSets, Reason, Verdict, Verdicts
 
 __all__ = ["NEVER", "RuleUse", "UseCounter", "service_of"]
 
 NEVER = np.iinfo(np.int64).max  #: `RuleUse.first` of a rule without use
+SAMPLES = 16  #: flows of each match set that are remembered
 _FLUSH = 1 << 18  #: pairs of match set and address that wait for their rules
 _CODE_BITS = 25
 _ANY = 1 << 16  #: service code: the record does not tell port or type, or the protocol has none
+_SAMPLED = (
+    "family", "src_hi", "src_lo", "dst_hi", "dst_lo", "srcport", "dstport", "protocol", "icmp_type", "icmp_code",
+    "interface", "direction",
+)  # fmt: skip
 
 Column = npt.NDArray[Any]
 
@@ -37,8 +42,9 @@ class RuleUse:
     `flows` counts ends of flows that open a connection and that the rule allows, `sole` those that no other rule
     allows; `packets` and `bytes` are those of the opening side. `first`, `last`: seconds since the epoch (NEVER and -1
     where there is none). `possible` counts UNKNOWN records that the rule may allow. `peers` and `services` (codes, see
-    `service_of`) only have rules that are used. `sets` are the match sets that occurred, each with its flows; a
-    set's rules ascend. `seen` counts records at each interface, `ambiguous` those whose interface could be several.
+    `service_of`) only have rules that are used. `sets` are the match sets that occurred, each with its flows; a set's
+    rules ascend. `samples` are up to SAMPLES flows of each set, for `evaluate`. `seen` counts records at each
+    interface, `ambiguous` those whose interface could be several.
     """
 
     flows: npt.NDArray[np.int64]
@@ -54,6 +60,7 @@ class RuleUse:
     peers: dict[int, Peers] = field(default_factory=dict)
     services: dict[int, npt.NDArray[np.int64]] = field(default_factory=dict)
     sets: dict[tuple[int, ...], int] = field(default_factory=dict)
+    samples: FlowTable = field(default_factory=FlowTable.of)
 
 
 def service_of(code: int) -> tuple[int, int | None]:
@@ -78,6 +85,7 @@ class UseCounter:
         self._waiting: dict[int, list[tuple[Column, Column, Column]]] = {4: [], 6: []}
         self._waiting_rows = 0
         self._peers: dict[int, Peers] = {}
+        self._samples: dict[int, list[tuple[int, ...]]] = {}
 
     def add(self, verdicts: Verdicts, counts: npt.NDArray[np.bool_] | None = None) -> None:
         """Count a batch; where `counts` is False a record is seen, but is no use of a rule."""
@@ -111,6 +119,7 @@ class UseCounter:
         np.maximum.at(self._last, sets, verdicts.end[rows])
         self._services = np.union1d(self._services, sets << _CODE_BITS | _service_codes(verdicts, rows))
         self._wait(verdicts, rows, sets)
+        self._remember(verdicts, rows, sets)
 
     def _add(self, name: str, sets: npt.NDArray[np.int64]) -> None:
         self._sums[name] += np.bincount(sets, minlength=len(self._first))
@@ -142,6 +151,15 @@ class UseCounter:
         np.bitwise_or.at(self._counted, byte, bit)
         positions: npt.NDArray[np.int64] = where[new]
         return positions
+
+    def _remember(self, verdicts: Verdicts, rows: npt.NDArray[np.int64], sets: npt.NDArray[np.int64]) -> None:
+        """Keep a flow of each set; later fragments, which may only have their first one's answer, are none (§9.15)."""
+        whole = ~verdicts.fragment[rows]
+        distinct, first = np.unique(sets[whole], return_index=True)
+        for of, row in zip(distinct.tolist(), rows[whole][first].tolist()):
+            kept = self._samples.setdefault(of, [])
+            if len(kept) < SAMPLES:
+                kept.append(tuple(int(getattr(verdicts, name)[row]) for name in _SAMPLED))
 
     # -- addresses of the other end ----------------------------------------------------------------------------------
 
@@ -209,6 +227,7 @@ class UseCounter:
             ambiguous=self._ambiguous,
             peers=self._peers,
             services=self._services_by_rule(members),
+            samples=_flow_table([flow for kept in self._samples.values() for flow in kept]),
             sets={tuple(members[n].tolist()): int(flows[n]) for n in np.flatnonzero(sums["records"]).tolist()},
         )
 
@@ -232,6 +251,21 @@ def _service_codes(verdicts: Verdicts, rows: npt.NDArray[np.int64]) -> npt.NDArr
     types = ((protocol == ICMP) | (protocol == ICMPV6)) & (icmp_type >= 0) & (icmp_code >= 0)
     port = verdicts.dstport[rows].astype(np.int64)
     return protocol << 17 | np.where(ports, port, np.where(types, icmp_type << 8 | icmp_code & 0xFF, _ANY))
+
+
+def _flow_table(flows: list[tuple[int, ...]]) -> FlowTable:
+    blocks, row = [], 0
+    for family in (4, 6):
+        mine = [dict(zip(_SAMPLED, flow)) for flow in flows if flow[0] == family]
+        columns = {name: [flow[name] for flow in mine] for name in _SAMPLED}
+        ends = []
+        for end in ("src", "dst"):
+            hi, lo = np.array(columns[f"{end}_hi"], np.uint64), np.array(columns[f"{end}_lo"], np.uint64)
+            ends.append(lo.astype(np.uint32) if family == 4 else np.stack([hi, lo], axis=1))
+        others = {name: columns[name] for name in _SAMPLED[5:]}
+        blocks.append(FlowBlock.from_columns(family, *ends, **others, row=np.arange(row, row + len(mine))))
+        row += len(mine)
+    return FlowTable.of(*blocks)
 
 
 def _distinct_pairs(sets: Column, hi: Column, lo: Column) -> tuple[Column, Column, Column]:
