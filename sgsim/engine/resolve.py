@@ -167,11 +167,11 @@ class _AddressBook:
 
 
 def _address_columns(addresses: Iterable[Address]) -> Addresses:
-    """Different addresses as columns."""
-    different = list(dict.fromkeys(addresses))
-    halves = np.frombuffer(b"".join([address.value.to_bytes(16) for address in different]), ">u8").reshape(-1, 2)
+    """Addresses as columns, through bytes: no Python integers of halves."""
+    listed = list(addresses)
+    halves = np.frombuffer(b"".join([value.to_bytes(16) for _, value in listed]), ">u8").reshape(-1, 2)
     return Addresses(
-        np.array([address.family for address in different], np.uint8),
+        np.array([family for family, _ in listed], np.uint8),
         halves[:, 0].astype(np.uint64),
         halves[:, 1].astype(np.uint64),
     )

@@ -270,7 +270,7 @@ def index_addresses(addresses: Addresses, slots: npt.NDArray[np.int32]) -> None:
 def find_addresses(
     wanted: Addresses, known: Addresses, slots: npt.NDArray[np.int32], rows: npt.NDArray[np.int32]
 ) -> None:
-    """The row of each wanted address among the known ones (all different), -1 for none, into `rows`."""
+    """The row of each wanted address among the known ones (of equal ones, the first), -1 for none, into `rows`."""
     mask = _U(slots.shape[0] - 1)
     n = wanted.lo.shape[0]
     places = np.empty(_BLOCK, np.int64)
