@@ -10,7 +10,7 @@ are); `of_arrays` and `contain` work on numpy columns for what fits 64 bits.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -117,6 +117,8 @@ class Intervals:
         a, b = self.bounds, other.bounds
         if not a or not b or a[-1] <= b[0] or b[-1] <= a[0]:
             return EMPTY
+        if len(b) == 2:
+            return self.clip(*b)
         bounds: list[int] = []
         i = j = 0
         while i < len(a) and j < len(b):
@@ -155,7 +157,12 @@ class Intervals:
 
     def clip(self, first: int, end: int) -> Intervals:
         """The part of the set inside [first, end)."""
-        return self & Intervals((first, end)) if first < end else EMPTY
+        if first >= end:
+            return EMPTY
+        low, high = bisect_right(self.bounds, first), bisect_left(self.bounds, end)
+        begins = (first,) if low % 2 else ()
+        ends = (end,) if high % 2 else ()
+        return Intervals((*begins, *self.bounds[low:high], *ends))
 
     # -- blocks ----------------------------------------------------------------------------------------------------
 

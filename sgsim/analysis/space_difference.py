@@ -8,13 +8,13 @@ a change cost nothing but a look at their groups, and a new rule for one host co
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
 from sgsim.analysis.space_algebra import ADDRESSES_END, NOTHING, Space, Steps, steps_of
-from sgsim.analysis.space_services import SERVICES_END
+from sgsim.analysis.space_services import SERVICES_END, service_range
 from sgsim.analysis.space_views import MAYBE, SURE, Box, View, ViewKey, Views, view_key
 from sgsim.intervals import EMPTY, Intervals
 from sgsim.model import CidrPeer, Direction, Environment, PrefixListPeer, SecurityGroup, SecurityGroupRule, Semantics
@@ -262,11 +262,13 @@ class _Comparison:
                 cidr = peer.cidr
                 if cidr.family != family or cidr.network >= highest:
                     continue
-                if cidr.network + (1 << (width - cidr.prefix_length)) <= lowest:
-                    continue
-            for box in self._after.rule_boxes(rule, group, key.vpc_id, family):
-                if region.overlaps(box.first, box.end):
-                    yield box
+                end = cidr.network + (1 << (width - cidr.prefix_length))
+                if end > lowest and region.overlaps(cidr.network, end):
+                    yield Box(cidr.network, end, service_range(rule), SURE)
+                continue
+            for truth, addresses in zip((SURE, MAYBE), self._after.peer_addresses(rule, group, key.vpc_id, family)):
+                for first, last in addresses & region:
+                    yield Box(first, last + 1, service_range(rule), truth)
 
 
 # -- which rules differ -----------------------------------------------------------------------------------------------
@@ -345,8 +347,10 @@ _Six = tuple[Intervals, Intervals, Intervals, Intervals, Intervals, Intervals]
 _NONE: _Six = (EMPTY, EMPTY, EMPTY, EMPTY, EMPTY, EMPTY)
 
 
-def _transitions(boxes: Iterable[tuple[Box, int]], family: int) -> list[Steps]:
+def _transitions(boxes: Sequence[tuple[Box, int]], family: int) -> list[Steps]:
     """The step functions of the six parts of SpaceChange, in its order."""
+    if not boxes:
+        return [()] * 6
     events: list[tuple[int, int, _Open]] = []
     for (first, end, service, truth), side in boxes:
         events.append((first, 1, (service, truth, side)))

@@ -136,11 +136,11 @@ class Views:
         self, rule: SecurityGroupRule, group: SecurityGroup, vpc_id: str | None, family: int
     ) -> Iterator[Box]:
         service = service_range(rule)
-        for truth, addresses in zip((SURE, MAYBE), self._peer_addresses(rule, group, vpc_id, family)):
+        for truth, addresses in zip((SURE, MAYBE), self.peer_addresses(rule, group, vpc_id, family)):
             for first, last in addresses:
                 yield Box(first, last + 1, service, truth)
 
-    def _peer_addresses(
+    def peer_addresses(
         self, rule: SecurityGroupRule, group: SecurityGroup, vpc_id: str | None, family: int
     ) -> tuple[Intervals, Intervals]:
         """The addresses that a list or a group has, surely and perhaps."""
