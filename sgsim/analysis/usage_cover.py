@@ -22,12 +22,12 @@ def cover_cidrs(cidrs: Iterable[Cidr], most: int) -> tuple[Cidr, ...]:
     The blocks of a family are leaves of a binary tree; the best *k* blocks below a node are the best *i* on its left
     and *k - i* on its right, or the node itself.
     """
-    found: list[Cidr] = []
+    given, found = list(cidrs), list[Cidr]()
     for family in (4, 6):
         merged = netaddr.cidr_merge(
             [
                 netaddr.IPNetwork((cidr.network, cidr.prefix_length), version=family)
-                for cidr in cidrs
+                for cidr in given
                 if cidr.family == family
             ]
         )

@@ -61,7 +61,8 @@ class Coverage:
         self._start = first if self._start is None else min(self._start, first)
         self._end = last if self._end is None else max(self._end, last)
         self._slots = np.union1d(self._slots, np.union1d(start // self._slot, end // self._slot))
-        self._days = np.union1d(self._days, np.union1d(start // DAY, end // DAY))
+        if len(self._days) < _MOST_SLOTS:  # beyond it times are not times
+            self._days = np.union1d(self._days, np.union1d(start // DAY, end // DAY))[:_MOST_SLOTS]
         while len(self._slots) > _MOST_SLOTS:
             self._slot *= 2
             self._slots = np.unique(self._slots // 2)

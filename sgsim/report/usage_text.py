@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from sgsim.analysis.findings import KINDS, Finding, OverQuota
-from sgsim.analysis.usage import Status
+from sgsim.analysis.usage import Removal, Status
 from sgsim.analysis.usage_quotas import QuotaUse, in_words
 from sgsim.report.replay import environment_warnings
 from sgsim.report.style import Style, clean, columns, counted, listed, moment, number, span
@@ -142,16 +142,13 @@ def _together(report: UsageReport, style: Style) -> Iterator[str]:
         return
     yield style.heading("Together")
     if not removal.removed:
-        yield f"  none of {counted(len(removal.asked), 'rule')} can go without a flow of this traffic being rejected"
+        none = "the rule cannot" if len(removal.asked) == 1 else f"none of {number(len(removal.asked))} rules can"
+        yield f"  {none} go without a flow of this traffic being lost"
     elif not report.verified:
         yield "  not verified, so not shown: with the rules gone, a second run gave other verdicts"
         return
     else:
-        all_of = "all " if removal.all_can_go else ""
-        yield (
-            f"  {all_of}{counted(len(removal.removed), 'rule')} of {number(len(removal.asked))} can go together, and "
-            "every flow of this traffic is still allowed"
-        )
+        yield f"  {_removed(removal)}, and every flow of this traffic is still allowed"
         yield f"  {style(f'verified: {report.verified}', 'dim')}"
         rows = []
         for rule_id in removal.removed[:MOST_RULES]:
@@ -166,6 +163,13 @@ def _together(report: UsageReport, style: Style) -> Iterator[str]:
         yield f"  kept in place of others that allow the same flows: {shown}; {best}"
     if removal.maybe:
         yield f"  kept because UNKNOWN traffic may need them: {listed([clean(one) for one in removal.maybe], 6)}"
+
+
+def _removed(removal: Removal) -> str:
+    removed, asked = len(removal.removed), len(removal.asked)
+    if removal.all_can_go:
+        return "the rule can go" if asked == 1 else f"all {number(asked)} rules can go together"
+    return f"{number(removed)} of {number(asked)} rules can go{' together' if removed > 1 else ''}"
 
 
 def _remarks(report: UsageReport, style: Style) -> Iterator[str]:
