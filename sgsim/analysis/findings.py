@@ -56,12 +56,19 @@ class Unused(Finding):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Redundant(Finding):
-    """Whatever the rule allows, `covered_by` (rule ids) allow together, for every packet that there can be."""
+    """Whatever the rule allows, other rules allow together, for every packet that there can be.
+
+    `covered_by` (rule ids) are rules of its group that suffice; there are none where it takes the other groups of its
+    interfaces. `always`: whatever members and entries groups and lists will have; otherwise with those they have now.
+    `may_change_tracking`: without the rule, flows may be tracked that are not now (docs/semantics.md §2.1).
+    """
 
     kind: ClassVar[str] = "redundant"
     meaning: ClassVar[str] = "other rules together allow everything that the rule allows"
 
     covered_by: tuple[str, ...]
+    always: bool
+    may_change_tracking: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,8 +16,9 @@ from enum import Enum
 import msgspec
 import numpy as np
 
-from sgsim.analysis.findings import KINDS, Finding, RedundantHere, Unused
+from sgsim.analysis.findings import KINDS, Finding, Redundant, RedundantHere, Unused
 from sgsim.analysis.minimal import minimal
+from sgsim.analysis.redundancy import redundant_rules
 from sgsim.analysis.usage_counts import RuleUse
 from sgsim.analysis.usage_quotas import QuotaUse, over_quota, quota_use
 from sgsim.analysis.usage_references import refers_to_nothing
@@ -86,11 +87,27 @@ class Usage:
             )
             for n, others in partners.items()
         ]
+        findings += redundant(snapshot)
         findings += wider(environment, rules, use)
         findings += refers_to_nothing(environment, snapshot.semantics, attached)
         quotas = quota_use(environment)
         findings += over_quota(quotas)
         return cls(snapshot, use, rules, status, tuple(in_order(findings)), quotas)
+
+
+def redundant(snapshot: Snapshot) -> list[Redundant]:
+    """Rules that others of their group cover, or, on every interface that has it, those of all its groups."""
+    return [
+        Redundant(
+            subject=each.rule_id,
+            group_id=each.group_id,
+            covered_by=each.covered_by,
+            always=each.always,
+            may_change_tracking=each.may_change_tracking,
+        )
+        for each in redundant_rules(snapshot.environment, snapshot.semantics)
+        if not each.matches_nothing and (each.always or each.now or 0 < each.interfaces == each.covered_interfaces)
+    ]
 
 
 def in_order(findings: list[Finding]) -> list[Finding]:

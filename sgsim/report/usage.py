@@ -58,7 +58,7 @@ def detail(finding: Finding, labels: Labels) -> str:
             flows = "its one flow is" if finding.flows == 1 else f"its {number(finding.flows)} flows are"
             return f"{flows} allowed by {listed(finding.with_rules)} too"
         case Redundant():
-            return f"allowed by {listed(finding.covered_by)} for every packet there can be"
+            return _covered(finding)
         case Wider():
             return f"used for {_used_for(finding)}"
         case RefersToNothing():
@@ -66,6 +66,13 @@ def detail(finding: Finding, labels: Labels) -> str:
         case OverQuota():
             return f"{number(finding.used)}, the default quota is {number(finding.limit)}"
     return finding.meaning
+
+
+def _covered(finding: Redundant) -> str:
+    others = listed(finding.covered_by) if finding.covered_by else "other groups of each of its interfaces"
+    when = "" if finding.always or not finding.covered_by else ", as members and entries are now"
+    tracking = "; without it, flows may become tracked" if finding.may_change_tracking else ""
+    return f"allowed by {others}{when}{tracking}"
 
 
 def cause_in_words(finding: RefersToNothing) -> str:

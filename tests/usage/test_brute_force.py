@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pytest
 
+from sgsim.analysis.findings import Redundant
 from sgsim.analysis.usage import Status, removal, without_rules
 from sgsim.analysis.usage_counts import NEVER
 from tests.generators.packets import SECOND
@@ -55,6 +56,18 @@ def test_unused_rules_change_nothing_in_time() -> None:
         ], seed
         seen += len(unused)
     assert seen > 1000
+
+
+def test_redundant_rules_are_not_needed() -> None:
+    """What is redundant without looking at traffic is no single flow's only rule."""
+    redundant = 0
+    for seed in range(100):
+        usage = measured(generated(seed))
+        status = dict(zip(usage.snapshot.tables.rule_ids, usage.status))
+        subjects = [finding.subject for finding in usage.findings if isinstance(finding, Redundant)]
+        assert not [subject for subject in subjects if status[subject] is Status.NEEDED], seed
+        redundant += len(subjects)
+    assert redundant > 500
 
 
 def test_sums_equal_a_loop_over_packets() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sgsim.analysis.findings import KINDS, RefersToNothing, Unused, Wider
+from sgsim.analysis.findings import KINDS, Redundant, RefersToNothing, Unused, Wider
 from sgsim.analysis.suppressions import Suppression, judge_findings, read_suppressions
 from sgsim.analysis.usage import Status, Usage, interfaces_of_groups, removal
 from sgsim.analysis.usage_counts import UseCounter
@@ -130,6 +130,28 @@ def test_both_of_two_rules_cannot_go() -> None:
     both, one = removal(usage, ["sgr-1", "sgr-2"]), removal(usage, ["sgr-2"])
     assert not both.all_can_go and both.removed == ("sgr-1",)
     assert one.all_can_go and one.removed == ("sgr-2",)
+
+
+# -- redundant ---------------------------------------------------------------------------------------------------------
+
+
+def test_redundant_by_the_union_of_others() -> None:
+    """Two halves of a block cover it, though neither does; no traffic is needed to say so."""
+    halves = rule("sgr-1", "10.0.0.0/9", (443, 443)), rule("sgr-2", "10.128.0.0/9", (400, 500))
+    environment = network(*halves, rule("sgr-3", "10.0.0.0/8", (443, 443)))
+    (finding,) = found(used(environment), Redundant)
+    assert (finding.finding_id, finding.covered_by, finding.always) == ("redundant/sgr-3", ("sgr-1", "sgr-2"), True)
+
+
+def test_redundant_as_members_are_now() -> None:
+    environment = network(rule("sgr-1", GroupPeer("sg-2"), (443, 443)), rule("sgr-2", "10.0.0.0/24", (443, 443)))
+    (finding,) = found(used(environment), Redundant)
+    assert (finding.subject, finding.covered_by, finding.always) == ("sgr-1", ("sgr-2",), False)
+
+
+def test_what_matches_nothing_is_said_once() -> None:
+    environment = network(rule("sgr-1", GroupPeer("sg-gone"), (443, 443)), rule("sgr-2", "10.0.0.0/8", (443, 443)))
+    assert [finding.finding_id for finding in used(environment).findings] == ["refers-to-nothing/sgr-1"]
 
 
 # -- wider -------------------------------------------------------------------------------------------------------------
