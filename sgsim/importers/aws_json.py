@@ -22,6 +22,8 @@ __all__ = [
     "IpPermission",
     "ManagedPrefixList",
     "MirrorSession",
+    "NetworkAcl",
+    "NetworkAclEntry",
     "NetworkInterface",
     "PeeringConnection",
     "PrefixListEntry",
@@ -290,6 +292,41 @@ class MirrorSession(Wire):
     virtual_network_id: int
 
 
+class AclAssociation(Wire):
+    subnet_id: str | None = None
+
+
+class AclPorts(Wire):
+    first: int | None = msgspec.field(default=None, name="From")
+    to: int | None = None
+
+
+class AclIcmp(Wire):
+    type: int | None = None
+    code: int | None = None
+
+
+class NetworkAclEntry(Wire):
+    """`protocol` is a number as text; ports and ICMP are nested, unlike in a group's rules."""
+
+    rule_number: int
+    egress: bool
+    protocol: str
+    rule_action: str
+    cidr_block: str | None = None
+    ipv6_cidr_block: str | None = None
+    port_range: AclPorts | None = None
+    icmp_type_code: AclIcmp | None = None
+
+
+class NetworkAcl(Wire):
+    network_acl_id: str
+    vpc_id: str | None = None
+    is_default: bool | None = None
+    associations: tuple[AclAssociation, ...] = ()
+    entries: tuple[NetworkAclEntry, ...] = ()
+
+
 class MissingListing(Wire):
     """A call that gave nothing: `key` is the top-level key that its output would have had."""
 
@@ -324,7 +361,7 @@ class Document(Wire):
     transit_gateway_attachments: tuple[TransitGatewayAttachment, ...] | UnsetType = UNSET
     transit_gateway_vpc_attachments: tuple[TransitGatewayAttachment, ...] | UnsetType = UNSET
     traffic_mirror_sessions: tuple[MirrorSession, ...] | UnsetType = UNSET
-    network_acls: tuple[msgspec.Raw, ...] | UnsetType = UNSET
+    network_acls: tuple[NetworkAcl, ...] | UnsetType = UNSET
     sgsim_collection: Collection | None = None
     entries: msgspec.Raw = msgspec.Raw()
     prefix_list_id: Any = None

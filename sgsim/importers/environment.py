@@ -111,6 +111,7 @@ def _build(groups: Groups, surroundings: Surroundings, notes: Notes) -> Environm
         peerings=surroundings.build_peerings(),
         gateway_attachments=surroundings.build_attachments(),
         mirror_sessions=surroundings.build_mirrors(),
+        acls=surroundings.build_acls(),
         closed=closed,
         peerings_described=notes.describes("VpcPeeringConnections"),
         gateways_described=notes.describes("TransitGatewayAttachments", "TransitGatewayVpcAttachments"),

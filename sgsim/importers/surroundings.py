@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sgsim.importers import aws_json, network
+from sgsim.importers.acls import network_acl_fields
 from sgsim.importers.documents import Listing, Origin, convert_all
 from sgsim.importers.merge import Views, contradiction
 from sgsim.importers.problems import BadFieldError
@@ -20,6 +21,7 @@ from sgsim.model import (
     Vpc,
     VpcPeering,
 )
+from sgsim.model.acls import NetworkAcl
 
 __all__ = ["Surroundings"]
 
@@ -39,6 +41,7 @@ class Surroundings:
         self.peerings = Views("VPC peering", frozenset({"requester_vpc_id", "accepter_vpc_id", "status"}))
         self.attachments = Views("transit-gateway attachment", frozenset({"transit_gateway_id", "vpc_id"}))
         self.mirrors = Views("traffic-mirror session", frozenset({"interface_id", "vni"}))
+        self.acls = Views("network ACL", frozenset({"entries", "subnet_ids"}))
         self.interface_listings: list[ListedIds] = []
         self.bare_instances = 0
         self._instance_types: dict[str, str] = {}
@@ -56,6 +59,7 @@ class Surroundings:
             "TransitGatewayAttachments": (self.attachments, network.attachment_fields, "attachment_id"),
             "TransitGatewayVpcAttachments": (self.attachments, network.attachment_fields, "attachment_id"),
             "TrafficMirrorSessions": (self.mirrors, network.mirror_fields, "session_id"),
+            "NetworkAcls": (self.acls, network_acl_fields, "network_acl_id"),
         }
         special = {
             "NetworkInterfaces": self._add_interfaces,
@@ -219,4 +223,9 @@ class Surroundings:
         return {
             key: MirrorSession(**fields, origin=str(self.mirrors.origins[key]))
             for key, fields in self.mirrors.fields.items()
+        }
+
+    def build_acls(self) -> dict[str, NetworkAcl]:
+        return {
+            key: NetworkAcl(**fields, origin=str(self.acls.origins[key])) for key, fields in self.acls.fields.items()
         }

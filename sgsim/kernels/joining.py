@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from sgsim.kernels._jit import helper, kernel
 from sgsim.kernels.joining_layout import (
+    AFTER_CLOSE,
     BIT_FRAGMENT,
     BIT_KIND,
     BIT_MAY_CLOSE,
@@ -36,6 +37,7 @@ from sgsim.kernels.joining_layout import (
     JOIN_CLOSE_FROM,
     JOIN_CLOSE_TO,
     JOIN_CLOSED,
+    JOIN_ENDED,
     JOIN_ESTABLISHED,
     JOIN_EVIDENCE,
     JOIN_LAST,
@@ -51,6 +53,7 @@ from sgsim.kernels.joining_layout import (
     LIMIT_LEAST,
     LIMIT_MOST,
     NEVER,
+    OPEN_QUESTION,
     OPTION_LIKELY,
     OPTION_MIDSTREAM,
     OPTION_RELATED,
@@ -275,7 +278,7 @@ def _accepted(flow: Number, flags: Number, now: Number, connection: Number, stat
             )
         ):
             word = _UNKNOWN | _UNRESOLVED << REASON_SHIFT | 1 << INITIATING_SHIFT | row << RULES_SHIFT
-            return word, BY_NOTHING
+            return word, BY_NOTHING | OPEN_QUESTION
     if opener < 0 or opener == direction:
         return _own(codes, row, 1), evidence
     if opens == 2 and rules >= 0:
@@ -299,7 +302,7 @@ def _tied(flow: Number, flags: Number, life: Number, connection: Number, codes: 
             return _own(codes, np.int64(flow[FLOW_RULES]), 1), BY_PORTS
         if surely:
             return _reply(np.int64(flow[FLOW_REVERSE])), BY_PORTS if ports else BY_NOTHING
-    return _open_question(flow), BY_NOTHING
+    return _open_question(flow), BY_NOTHING | OPEN_QUESTION
 
 
 @helper
@@ -318,7 +321,7 @@ def _alone(flow: Number, flags: Number, life: Number, codes: Number, options: Nu
             return _reply(np.int64(flow[FLOW_REVERSE])), BY_SYN_ACK if answers else BY_PORTS
         if _kind(bits) != KIND_ICMP:
             return _own(codes, rules, 1), BY_NOTHING
-    return _open_question(flow), BY_NOTHING
+    return _open_question(flow), BY_NOTHING | OPEN_QUESTION
 
 
 @helper
@@ -332,11 +335,11 @@ def _answer(flow: Number, flags: Number, now: Number, state: Number, options: Nu
         word = _UNKNOWN | _UNRESOLVED << REASON_SHIFT | 1 << INITIATING_SHIFT | row << RULES_SHIFT
         return word, BY_NOTHING
     if _kind(bits) == KIND_ICMP and options & OPTION_RELATED:
-        return _open_question(flow), BY_NOTHING
+        return _open_question(flow), BY_NOTHING | OPEN_QUESTION
     if bits >> BIT_REVERSE_OPENS & 3 == 0:
         return _own(codes, row, 1), BY_RULES
     if late:
-        return _open_question(flow), BY_NOTHING
+        return _open_question(flow), BY_NOTHING | OPEN_QUESTION
     limits, back = state.limits[flow[FLOW_LIMITS], _kind(bits)], 1 - flow[FLOW_DIRECTION]
     told = flags if _kind(bits) == KIND_TCP else _NO_FLAGS
     life = _life(connection, limits, back, now, told)
@@ -453,7 +456,7 @@ def join(
     words: npt.NDArray[np.int32],
     evidence: npt.NDArray[np.uint8],
 ) -> Any:
-    """Answer records in the order of their start; returns how many were late.
+    """Answer records in the order of their start; returns how many were late. `evidence` gets the bits of the layout.
 
     Records of one second do not tell which came first, so that all are looked at before any is answered, and all are
     answered before any is remembered. A late record begins before one of its connection that was answered earlier: it
@@ -482,7 +485,10 @@ def join(
                 continue
             late = now < connections[flow[FLOW_CONNECTION], JOIN_LAST]
             word, why = _answer(flow, np.int64(records.tcp_flags[i]), now, state, options, late)
-            words[i], evidence[i] = word, why
+            words[i] = word
+            if connections[flow[FLOW_CONNECTION], JOIN_ENDED] >= 0 and not records.tcp_flags[i] & _SYN:
+                why |= AFTER_CLOSE
+            evidence[i] = why
         for i in range(at, stop):
             flow = flows[records.flow[i]]
             if flow[FLOW_CONNECTION] < 0:
@@ -493,6 +499,11 @@ def join(
                 connection[JOIN_MURKY] = 1
                 continue
             connection[JOIN_LAST] = now
+            if records.tcp_flags[i] >= 0 and _kind(bits) == KIND_TCP:
+                if records.tcp_flags[i] & (_FIN | _RST):
+                    connection[JOIN_ENDED] = records.end[i]
+                elif records.tcp_flags[i] & _SYN:
+                    connection[JOIN_ENDED] = -1
             _settle(connection, flows, now)
             flags = np.int64(records.tcp_flags[i])
             if bits >> BIT_OPENS & 3 and words[i] & 3 != _REJECT and not bits >> BIT_FRAGMENT & 1:
@@ -516,7 +527,7 @@ def clear_connections(connections: npt.NDArray[np.int64], start: int, stop: int)
     """Make rows `start` … `stop` connections of which nothing is known."""
     for row in range(start, stop):
         clear_connection(connections[row])
-        connections[row, JOIN_LAST], connections[row, TIE_TIME] = -1, -2
+        connections[row, JOIN_LAST], connections[row, TIE_TIME], connections[row, JOIN_ENDED] = -1, -2, -1
 
 
 @kernel

@@ -40,7 +40,8 @@ JOIN_CLOSE_FROM, JOIN_CLOSE_TO, JOIN_CLOSED, JOIN_ESTABLISHED = 10, 11, 12, 13
 JOIN_OPENER, JOIN_OPENER_RULES, JOIN_OPENER_OPENS, JOIN_EVIDENCE = 14, 15, 16, 17
 JOIN_LAST, JOIN_MURKY, JOIN_LIMITS = 18, 19, 20  # JOIN_LIMITS: row of limits << 2 | kind
 TIE_TIME, TIE_COUNT, TIE_FLAGS, TIE_UNTOLD, TIE_FLOW = 21, 22, 24, 26, 28  # all but the time: one for each side
-JOIN_WORDS = 30
+JOIN_ENDED = 30  # when a FIN or RST was last seen, -1 for never since the last SYN
+JOIN_WORDS = 32
 
 NEVER = 1 << 60
 
@@ -53,6 +54,10 @@ OPTION_LIKELY, OPTION_RELATED, OPTION_MIDSTREAM = 1, 2, 4
 
 # Evidence as in sgsim.verdicts.
 BY_NOTHING, BY_PORTS, BY_ORDER, BY_SYN_ACK, BY_SYN, BY_RULES = range(6)
+
+
+#: What is told of a record beside its answer: evidence, and two bits.
+EVIDENCE_MASK, OPEN_QUESTION, AFTER_CLOSE = 7, 64, 128
 
 
 class RecordColumns(NamedTuple):

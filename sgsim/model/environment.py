@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from sgsim.model.acls import NetworkAcl
 from sgsim.model.network import (
     MirrorSession,
     NetworkInterface,
@@ -39,6 +40,7 @@ class Environment:
     peerings: Mapping[str, VpcPeering] = field(default_factory=dict)
     gateway_attachments: Mapping[str, TransitGatewayAttachment] = field(default_factory=dict)
     mirror_sessions: Mapping[str, MirrorSession] = field(default_factory=dict)
+    acls: Mapping[str, NetworkAcl] = field(default_factory=dict)
     closed: frozenset[tuple[str | None, str | None]] = frozenset()
     peerings_described: bool = False
     gateways_described: bool = False

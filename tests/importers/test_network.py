@@ -248,7 +248,7 @@ def test_attachments_of_both_listings_merge(tmp_path: Path) -> None:
 
 def test_mirror_sessions(tmp_path: Path) -> None:
     session = {"TrafficMirrorSessionId": "tms-1", "NetworkInterfaceId": "eni-1", "VirtualNetworkId": 4242}
-    environment = read(tmp_path, m={"TrafficMirrorSessions": [session]}, acls={"NetworkAcls": [{"any": 1}]})
+    environment = read(tmp_path, m={"TrafficMirrorSessions": [session]}, acls={"NetworkAcls": []})
     origin = f"{tmp_path}/m.json: TrafficMirrorSessions[0]"
     assert environment.mirror_sessions == {"tms-1": MirrorSession("tms-1", "eni-1", 4242, origin)}
 

@@ -51,7 +51,7 @@ from sgsim.kernels.tracking_layout import KEY_WORDS, FlowFields
 from sgsim.model import ICMP, ICMPV6, TCP, UDP
 from sgsim.verdicts import MatchSets, Reason, RuleVerdicts, Verdict
 
-__all__ = ["NO_DIRECTION", "LogFlows"]
+__all__ = ["NO_DIRECTION", "LogFlows", "numbered"]
 
 NO_DIRECTION = 2  #: `Verdicts.direction` of a record: neither the log nor its addresses tell
 _WORD = np.uint64(0xFFFFFFFF)
@@ -112,8 +112,8 @@ class LogFlows:
         from sgsim.kernels.joining import record_keys
 
         keys = np.empty((len(columns.protocol), KEY_WORDS), np.uint64)
-        name = _numbered(*interface, self._name_numbers, self.names)
-        record_keys(columns, name, _numbered(*vpc, self._vpc_numbers, self._vpcs), keys)
+        name = numbered(*interface, self._name_numbers, self.names)
+        record_keys(columns, name, numbered(*vpc, self._vpc_numbers, self._vpcs), keys)
         before = self.flows.count
         rows = self.flows.intern(keys)
         if self.flows.count > before:
@@ -480,7 +480,7 @@ class LogFlows:
         self.connections[found, JOIN_LIMITS] = places.interface[rows].astype(np.int64) << 2 | kind
 
 
-def _numbered(
+def numbered(
     codes: npt.NDArray[np.int32], texts: list[str], numbers: dict[str, int], names: list[str]
 ) -> npt.NDArray[np.int64]:
     """Numbers that last beyond a batch, for the ids of its rows; -1 where there is none."""

@@ -11,15 +11,18 @@ import numpy.typing as npt
 
 from sgsim.engine.answers import Answers
 from sgsim.engine.keys import flow_fields
-from sgsim.engine.logs.flows import NO_DIRECTION, LogFlows
+from sgsim.engine.logs.flows import LogFlows, numbered
 from sgsim.engine.logs.limits import connection_limits
 from sgsim.engine.logs.window import Held, JoinWindow
 from sgsim.engine.snapshot import Snapshot
 from sgsim.kernels.joining_layout import (
+    AFTER_CLOSE,
+    EVIDENCE_MASK,
     FLOW_CONNECTION,
     FLOW_DIRECTION,
     FLOW_ID,
     FLOW_INTERFACE,
+    OPEN_QUESTION,
     OPTION_LIKELY,
     OPTION_MIDSTREAM,
     OPTION_RELATED,
@@ -70,6 +73,9 @@ class LogVerdicts:
     `recorded` uint8: REJECT, ACCEPT, or 255 where the log has no action. `evidence` uint8 (Evidence). `tcp_flags`
     int16, -1 where the log does not tell. `logged_interface` int64: the interface id in the log, an index of
     `LogReplay.interface_names`, -1 for none. `order` int64: the number of the record in the input, from 0.
+    `refusal` int16: the log's reject reason, an index of `LogReplay.refusals`, -1 for none. `open_question`: UNKNOWN
+    because the log does not show who began or whether the connection was still open, not because of rules.
+    `after_close`: a FIN or RST of the connection was seen before, and no SYN since.
     In `verdicts`, packets and bytes that the log does not tell are 0, and a direction that nothing tells is 2.
     """
 
@@ -79,6 +85,9 @@ class LogVerdicts:
     tcp_flags: npt.NDArray[np.int16]
     logged_interface: npt.NDArray[np.int64]
     order: npt.NDArray[np.int64]
+    refusal: npt.NDArray[np.int16]
+    open_question: npt.NDArray[np.bool_]
+    after_close: npt.NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.recorded)
@@ -126,6 +135,8 @@ class LogReplay:
         self._evidence = np.zeros(len(Evidence), np.int64)
         self._hits = np.zeros(1, np.int64)
         self._forget_at = _REMEMBERED
+        self.refusals: list[str] = []  #: reject reasons that the log names, so far
+        self._refusal_numbers: dict[str, int] = {}
 
     @property
     def interface_names(self) -> list[str]:
@@ -144,6 +155,7 @@ class LogReplay:
         columns = RecordColumns(*(getattr(batch, name) for name in RecordColumns._fields))
         interface: IdColumn = batch.interface_id
         vpc: IdColumn = batch.vpc_id
+        reason: IdColumn = batch.reject_reason
         n = len(batch)
         order = np.arange(self.summary.records, self.summary.records + n)
         self.summary.records += n
@@ -156,6 +168,7 @@ class LogReplay:
             packets=batch.packets,
             bytes=batch.bytes,
             order=order,
+            refusal=numbered(reason.codes, reason.names, self._refusal_numbers, self.refusals).astype(np.int16),
         )
 
     def _answered(self, due: Iterable[Held]) -> Iterator[LogVerdicts]:
@@ -167,7 +180,7 @@ class LogReplay:
             store = self._flows
             state = JoinState(store.hot, store.connections, store.rules.codes, self._limits)
             self.summary.late += join(records, state, self._kernel_options, words, evidence)
-            self._evidence += np.bincount(evidence, minlength=len(self._evidence))
+            self._evidence += np.bincount(evidence & EVIDENCE_MASK, minlength=len(self._evidence))
             for start in range(0, len(held), _OUTPUT):
                 part = slice(start, start + _OUTPUT)
                 yield from self._output(held.at(part), words[part], evidence[part])
@@ -224,7 +237,17 @@ class LogReplay:
             sets=answers.sets,
         )
         name = self._flows.logged_name(held.flow)
-        return LogVerdicts(verdicts, held.recorded, evidence, held.tcp_flags, name, held.order)
+        return LogVerdicts(
+            verdicts,
+            recorded=held.recorded,
+            evidence=evidence & np.uint8(EVIDENCE_MASK),
+            tcp_flags=held.tcp_flags,
+            logged_interface=name,
+            order=held.order,
+            refusal=held.refusal,
+            open_question=(evidence & OPEN_QUESTION) != 0,
+            after_close=(evidence & AFTER_CLOSE) != 0,
+        )
 
     def _asked(self, hot: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_] | None:
         """Which records the user wants to see; None for all."""
@@ -296,6 +319,3 @@ def _drop_quiet(connections: npt.NDArray[np.int64], dropped: npt.NDArray[np.bool
 def replay_logs(snapshot: Snapshot, scan: Iterable[Any], options: LogOptions | None = None) -> LogReplay:
     """Judge flow-log records (batches of FlowLogBatch); nothing is read before the result is iterated."""
     return LogReplay(snapshot, scan, LogOptions() if options is None else options)
-
-
-__all__ += ["NO_DIRECTION"]

@@ -14,7 +14,8 @@ __all__ = ["Held", "JoinWindow"]
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """n records, as narrow columns. `flow` is the log flow; `order` the number of the record in the whole input.
+    """n records, as narrow columns. `flow` is the log flow; `order` the number of the record in the whole input;
+    `refusal` the number of the log's reject reason, -1 for none.
 
     Times are seconds; `tcp_flags` and `packets`, `bytes` -1 where not told; `recorded` as `FlowLogBatch.action`.
     """
@@ -27,6 +28,7 @@ class Held:
     packets: npt.NDArray[np.int64]
     bytes: npt.NDArray[np.int64]
     order: npt.NDArray[np.int64]
+    refusal: npt.NDArray[np.int16]
 
     def __len__(self) -> int:
         return len(self.flow)
