@@ -139,8 +139,9 @@ def test_redundant_by_the_union_of_others() -> None:
     """Two halves of a block cover it, though neither does; no traffic is needed to say so."""
     halves = rule("sgr-1", "10.0.0.0/9", (443, 443)), rule("sgr-2", "10.128.0.0/9", (400, 500))
     environment = network(*halves, rule("sgr-3", "10.0.0.0/8", (443, 443)))
-    (finding,) = found(used(environment), Redundant)
+    half, finding = found(used(environment), Redundant)
     assert (finding.finding_id, finding.covered_by, finding.always) == ("redundant/sgr-3", ("sgr-1", "sgr-2"), True)
+    assert (half.finding_id, half.covered_by) == ("redundant/sgr-1", ("sgr-3",))
 
 
 def test_redundant_as_members_are_now() -> None:
