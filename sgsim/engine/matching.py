@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from sgsim.compiler.pages import PAGE_ROWS
 from sgsim.engine.queries import context_of
 from sgsim.flows import FlowBlock
 from sgsim.kernels.match import match
@@ -88,7 +89,8 @@ class _Worker:
         self._ranges: list[tuple[int, int]] = []
         self._context = context_of(tables, block)
         self._set(results, PEER=peer, SAME_TABLE=-1)
-        self._store = _first_store(tables.family(block.family).layout.cells, tables.largest_union)
+        self._largest = max(PAGE_ROWS, tables.largest_union)
+        self._store = _first_store(tables.family(block.family).layout.cells, self._largest)
         self._set(self._store, USED_ANSWERS=1, USED_MEMBERS=0, USED_SLOTS=0)
         self._set(
             {"TRUTH_OFFSETS": truths.offsets, "TRUTH_REFERENCES": truths.references, "TRUTHS": truths.truths},
@@ -127,23 +129,23 @@ class _Worker:
         }
 
     def _grow(self) -> None:
-        """Give the store four times the room wherever it is more than half (of the half of slots) full."""
+        """Give the store four times the room wherever it is short, so that one more answer surely fits."""
         store, context = self._store, self._context
         if 2 * context["USED_ANSWERS"] >= len(store["INFO"]):
             capacity = 4 * len(store["INFO"])
             for name in ("INFO", "ORDER"):
                 store[name] = _extended(store[name], capacity)
             store["OFFSETS"] = _extended(store["OFFSETS"], capacity + 1)
-        if 2 * context["USED_MEMBERS"] >= len(store["MEMBERS"]) // 2:
-            store["MEMBERS"] = _extended(store["MEMBERS"], 4 * len(store["MEMBERS"]))
-        if 8 * context["USED_SLOTS"] >= len(store["SLOTS"]):
+        if context["USED_MEMBERS"] + 2 * self._largest > len(store["MEMBERS"]):
+            store["MEMBERS"] = _extended(store["MEMBERS"], 4 * len(store["MEMBERS"]) + 2 * self._largest)
+        if 4 * (context["USED_SLOTS"] + 2) >= len(store["SLOTS"]) // 2:
             slots = np.zeros(4 * len(store["SLOTS"]), np.uint64)
             rehash(store["SLOTS"], slots)
             store["SLOTS"] = slots
         self._set(store, **self._room())
 
 
-def _first_store(cells: int, largest_union: int) -> dict[str, npt.NDArray[Any]]:
+def _first_store(cells: int, largest: int) -> dict[str, npt.NDArray[Any]]:
     info = np.zeros((_FIRST_ANSWERS, 4), np.int32)
     info[0, 1] = -1
     return {
@@ -151,7 +153,7 @@ def _first_store(cells: int, largest_union: int) -> dict[str, npt.NDArray[Any]]:
         "INFO": info,
         "ORDER": np.zeros(_FIRST_ANSWERS, np.uint64),
         "OFFSETS": np.zeros(_FIRST_ANSWERS + 1, np.int64),
-        "MEMBERS": np.empty(max(_FIRST_MEMBERS, 4 * largest_union), np.int32),
+        "MEMBERS": np.empty(max(_FIRST_MEMBERS, largest), np.int32),
         "CELLS": np.zeros(cells, np.int32),
     }
 
