@@ -7,16 +7,18 @@ a change cost nothing but a look at their groups, and a new rule for one host co
 
 from __future__ import annotations
 
+import gc
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Set
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import NamedTuple
 
-from sgsim.analysis.space_algebra import ADDRESSES_END, NOTHING, Space, Steps, steps_of
+from sgsim.analysis.space_algebra import ADDRESSES_END, NOTHING, Space
 from sgsim.analysis.space_services import SERVICES_END, service_range
+from sgsim.analysis.space_transitions import AFTER, BEFORE, BOTH, transitions
 from sgsim.analysis.space_views import MAYBE, SURE, Box, View, ViewKey, Views, view_key
-from sgsim.intervals import EMPTY, Intervals
+from sgsim.intervals import Intervals
 from sgsim.model import CidrPeer, Direction, Environment, PrefixListPeer, SecurityGroup, SecurityGroupRule, Semantics
 
 __all__ = ["InterfaceChange", "SpaceChange", "change_between", "difference"]
@@ -93,7 +95,20 @@ def difference(
 
     `interface_ids` restricts the interfaces. The order is that of the first interface's id, ingress first.
     """
-    return _Comparison(Views(before, semantics), Views(after, semantics)).run(interface_ids)
+    with _without_garbage_collection():
+        return _Comparison(Views(before, semantics), Views(after, semantics)).run(interface_ids)
+
+
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """No cycles are made here, and a million rectangles would set off many collections that find nothing."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 class _Rules(NamedTuple):
@@ -108,7 +123,8 @@ class _Comparison:
     def __init__(self, before: Views, after: Views) -> None:
         self._before, self._after = before, after
         self._pairs: dict[str, tuple[list[SecurityGroupRule], list[SecurityGroupRule], list[SecurityGroupRule]]] = {}
-        self._indirect: dict[str, bool] = {}
+        self._indirect: dict[tuple[str, str | None], bool] = {}
+        self._reaches: dict[tuple[object, ...], bool] = {}
         self._surroundings_differ = _surroundings(before.environment) != _surroundings(after.environment)
 
     def run(self, interface_ids: Set[str] | None) -> list[InterfaceChange]:
@@ -150,7 +166,7 @@ class _Comparison:
     # -- one answer ------------------------------------------------------------------------------------------------
 
     def _change(self, old: ViewKey | None, new: ViewKey | None, direction: Direction) -> SpaceChange:
-        if old == new and old is not None and not any(map(self._may_differ, old.group_ids)):
+        if old is not None and old == new and not any(self._may_differ(name, old.vpc_id) for name in old.group_ids):
             return _UNCHANGED
         fixed_before = self._before.fixed(old, direction) if old else None
         fixed_after = self._after.fixed(new, direction) if new else None
@@ -160,33 +176,42 @@ class _Comparison:
                 self._before.at(old, direction) if old else nothing, self._after.at(new, direction) if new else nothing
             )
         rules = self._rules(old, new, direction)
-        swept = [_transitions(list(self._boxes(rules, old, new, family)), family) for family in (4, 6)]
+        swept = [transitions(list(self._boxes(rules, old, new, family)), family) for family in (4, 6)]
         return SpaceChange(*(Space(v4, v6) for v4, v6 in zip(*swept)))
 
-    def _may_differ(self, group_id: str) -> bool:
-        """Whether a group's answer can differ between the two sides."""
+    def _may_differ(self, group_id: str, vpc_id: str | None) -> bool:
+        """Whether a group's answer at interfaces of a VPC can differ between the two sides."""
         gone_or_added = self._pair(group_id)[1:]
         if any(gone_or_added):
             return True
-        if group_id not in self._indirect:
+        key = (group_id, vpc_id)
+        if key not in self._indirect:
             old = self._before.environment.groups.get(group_id)
             new = self._after.environment.groups.get(group_id)
             differs = _owner(old) != _owner(new)
             if old is not None and new is not None and not differs:
-                differs = any(self._resolves_differently(rule) for rule in new.rules)
-            self._indirect[group_id] = differs
-        return self._indirect[group_id]
+                differs = any(self._resolves_differently(rule, new, vpc_id) for rule in new.rules)
+            self._indirect[key] = differs
+        return self._indirect[key]
 
-    def _resolves_differently(self, rule: SecurityGroupRule) -> bool:
-        """Whether an unchanged rule may stand for other addresses; for references it may suffice to look closer."""
-        if isinstance(rule.peer, CidrPeer):
+    def _resolves_differently(self, rule: SecurityGroupRule, group: SecurityGroup, vpc_id: str | None) -> bool:
+        """Whether a rule on both sides stands for other addresses, the group's owner and the VPC being the same."""
+        peer = rule.peer
+        if isinstance(peer, CidrPeer):
             return False
-        if isinstance(rule.peer, PrefixListPeer):
-            lists = (views.environment.prefix_lists.get(rule.peer.prefix_list_id)
-                     for views in (self._before, self._after))  # fmt: skip
-            old, new = ((one.entries, one.family) if one is not None else None for one in lists)
-            return old != new
-        return self._surroundings_differ
+        if isinstance(peer, PrefixListPeer):
+            key: tuple[object, ...] = (peer.prefix_list_id,)
+        elif not self._surroundings_differ:
+            return False
+        else:
+            key = (vpc_id, rule.direction, peer, group.account_id, group.region)
+        if key not in self._reaches:
+            self._reaches[key] = any(
+                self._before.peer_addresses(rule, group, vpc_id, family)
+                != self._after.peer_addresses(rule, group, vpc_id, family)
+                for family in (4, 6)
+            )
+        return self._reaches[key]
 
     def _pair(self, group_id: str) -> tuple[list[SecurityGroupRule], list[SecurityGroupRule], list[SecurityGroupRule]]:
         """The rules of a group on both sides, before only and after only."""
@@ -201,17 +226,19 @@ class _Comparison:
         """Sort the rules of one interface; what is on both sides but may stand for other addresses is on each."""
         rules = _Rules([], [], [])
         before, after = (set(key.group_ids) if key else set() for key in (old, new))
-        same_place = old is not None and new is not None and old.vpc_id == new.vpc_id
         for group_id in sorted(before | after):
             one = self._before.environment.groups.get(group_id) if group_id in before else None
             other = self._after.environment.groups.get(group_id) if group_id in after else None
             if one is not None and other is not None:
                 both, gone, added = self._pair(group_id)
-                stable = same_place and _owner(one) == _owner(other)
+                assert old is not None and new is not None
+                stable = old.vpc_id == new.vpc_id and _owner(one) == _owner(other)
                 for rule in both:
                     if rule.direction != direction:
                         continue
-                    if isinstance(rule.peer, CidrPeer) or (stable and not self._resolves_differently(rule)):
+                    if isinstance(rule.peer, CidrPeer) or (
+                        stable and not self._resolves_differently(rule, other, new.vpc_id)
+                    ):
                         rules.both.append((rule, other))
                     else:
                         rules.gone.append((rule, one))
@@ -225,8 +252,8 @@ class _Comparison:
 
     def _boxes(self, rules: _Rules, old: ViewKey | None, new: ViewKey | None, family: int) -> Iterator[tuple[Box, int]]:
         """Rectangles with the side that they are on, of those that differ and those that overlap them."""
-        sides = {_BEFORE: (self._before, rules.gone, old), _AFTER: (self._after, rules.added, new)}
-        boxes: dict[int, set[Box]] = {_BEFORE: set(), _AFTER: set()}
+        sides = {BEFORE: (self._before, rules.gone, old), AFTER: (self._after, rules.added, new)}
+        boxes: dict[int, set[Box]] = {BEFORE: set(), AFTER: set()}
         for side, (views, changed, key) in sides.items():
             if key is None:
                 continue
@@ -234,18 +261,18 @@ class _Comparison:
                 boxes[side].update(views.rule_boxes(rule, group, key.vpc_id, family))
             if any(group_id not in views.environment.groups for group_id in key.group_ids):
                 boxes[side].add(Box(0, ADDRESSES_END[family], (0, SERVICES_END), MAYBE))
-        both = boxes[_BEFORE] & boxes[_AFTER]
-        boxes[_BEFORE] -= both
-        boxes[_AFTER] -= both
+        both = boxes[BEFORE] & boxes[AFTER]
+        boxes[BEFORE] -= both
+        boxes[AFTER] -= both
         region = Intervals.half_open([(box.first, box.end) for side in boxes.values() for box in side])
         if not region:
             return
         for side, found in boxes.items():
             yield from ((box, side) for box in found)
-        yield from ((box, _BOTH) for box in both if region.overlaps(box.first, box.end))
+        yield from ((box, BOTH) for box in both if region.overlaps(box.first, box.end))
         if new is not None:
             for box in self._overlapping(rules.both, new, family, region):
-                yield box, _BOTH
+                yield box, BOTH
 
     def _overlapping(
         self,
@@ -335,60 +362,3 @@ def _surroundings(environment: Environment) -> tuple[object, ...]:
                    for one in environment.gateway_attachments.values()}  # fmt: skip
     ranges = {cidr for vpc in environment.vpcs.values() for cidr in vpc.cidrs}
     return peerings, attachments, ranges, environment.closed, environment.peerings_described
-
-
-# -- the sweep --------------------------------------------------------------------------------------------------------
-
-_BOTH, _BEFORE, _AFTER = 0, 1, 2
-
-#: A range of services, SURE or MAYBE, and the side.
-_Open = tuple[tuple[int, int], int, int]
-_Six = tuple[Intervals, Intervals, Intervals, Intervals, Intervals, Intervals]
-_NONE: _Six = (EMPTY, EMPTY, EMPTY, EMPTY, EMPTY, EMPTY)
-
-
-def _transitions(boxes: Sequence[tuple[Box, int]], family: int) -> list[Steps]:
-    """The step functions of the six parts of SpaceChange, in its order."""
-    if not boxes:
-        return [()] * 6
-    events: list[tuple[int, int, _Open]] = []
-    for (first, end, service, truth), side in boxes:
-        events.append((first, 1, (service, truth, side)))
-        events.append((end, -1, (service, truth, side)))
-    events.sort()
-    pieces: list[tuple[int, _Six]] = []
-    open_here: dict[_Open, int] = {}
-    last = len(events) - 1
-    for index, (start, step, key) in enumerate(events):
-        count = open_here.get(key, 0) + step
-        if count:
-            open_here[key] = count
-        else:
-            del open_here[key]
-        if index == last or events[index + 1][0] != start:
-            differs = any(side for _, _, side in open_here)
-            pieces.append((start, _six(frozenset(open_here)) if differs else _NONE))
-    end = ADDRESSES_END[family]
-    return [steps_of([(start, six[part]) for start, six in pieces], end) for part in range(6)]
-
-
-@lru_cache(1 << 15)
-def _six(open_here: frozenset[_Open]) -> _Six:
-    """The services of each part of SpaceChange where these rectangles are open."""
-    yes_before, maybe_before = _services(open_here, _BEFORE)
-    yes_after, maybe_after = _services(open_here, _AFTER)
-    return (
-        yes_after - yes_before - maybe_before,
-        yes_before - yes_after - maybe_after,
-        yes_after & maybe_before,
-        maybe_before - yes_after - maybe_after,
-        maybe_after - yes_before - maybe_before,
-        yes_before & maybe_after,
-    )
-
-
-def _services(open_here: Iterable[_Open], side: int) -> tuple[Intervals, Intervals]:
-    """What is open on one side: surely, and only perhaps."""
-    mine = [(service, truth) for service, truth, where in open_here if where in (_BOTH, side)]
-    yes = Intervals.half_open([service for service, truth in mine if truth == SURE])
-    return yes, Intervals.half_open([service for service, truth in mine if truth == MAYBE]) - yes

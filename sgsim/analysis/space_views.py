@@ -78,6 +78,7 @@ class Views:
         self.semantics = Semantics() if semantics is None else semantics
         self.references = References(environment, self.semantics)
         self._views: dict[tuple[ViewKey, Direction], View] = {}
+        self._lists: dict[tuple[str, int], tuple[Intervals, Intervals]] = {}
 
     def of(self, interface_id: str, direction: Direction) -> View:
         """What the rules of an interface accept. Raises KeyError if the environment does not hold it."""
@@ -146,7 +147,10 @@ class Views:
         """The addresses that a list or a group has, surely and perhaps."""
         peer: Peer = rule.peer
         if isinstance(peer, PrefixListPeer):
-            return self._list_addresses(peer.prefix_list_id, family)
+            name = (peer.prefix_list_id, family)
+            if name not in self._lists:
+                self._lists[name] = self._list_addresses(*name)
+            return self._lists[name]
         assert not isinstance(peer, CidrPeer)
         reach = self.references.reach(vpc_id, rule.direction, peer, group.account_id, group.region)
         return reach.sure[family == 6], reach.possible[family == 6]
