@@ -1,17 +1,17 @@
 """The exceptions of sgsim.
 
-    SgsimError                    everything that sgsim raises on purpose
-    ├── InputError                something that the user gave cannot be used
+    SgsimError                        everything that sgsim raises on purpose
+    ├── InputError                    something that the user gave cannot be used
     │   ├── EnvironmentInputError     an account's export
     │   ├── TrafficInputError         a capture or a log
     │   ├── ChangeInputError          a file of changes
     │   └── NotationError             text such as 'tcp 10.0.1.5:40000 > 10.0.2.7:443'
-    ├── ChangeError               a change that AWS would refuse; nothing is applied
-    ├── ModelError                a rule, group or address that cannot exist (also a ValueError)
+    ├── ChangeError                   a change that AWS would refuse; nothing is applied
+    ├── ModelError                    a rule, group or address that cannot exist (also a ValueError)
     ├── CollectError                  an account cannot be read over AWS's API
-    ├── OutputError               a result cannot be written
-    ├── UnknownVerdictError       --strict, and some verdict is UNKNOWN
-    └── MissingExtraError         a part of sgsim that is not installed
+    ├── OutputError                   a result cannot be written
+    ├── UnknownVerdictError           --strict, and some verdict is UNKNOWN
+    └── MissingExtraError             a part of sgsim that is not installed
 
 An error speaks to a person: what is wrong, where, and what to do about it.
 """

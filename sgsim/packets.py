@@ -6,8 +6,7 @@ compares prefixes, so splitting families would only cost a merge by time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -79,16 +78,3 @@ class PacketBatch:
 
     def __len__(self) -> int:
         return len(self.time)
-
-
-def empty_columns(cls: type[PacketBatch] | type[Quotes], n: int) -> dict[str, npt.NDArray[Any]]:
-    """Uninitialised columns of n rows for every array field of PacketBatch or Quotes, by name."""
-    dtypes = {
-        "time": np.int64, "packet": np.int64, "record": np.int64, "source": np.int32,
-        "src_hi": np.uint64, "src_lo": np.uint64, "dst_hi": np.uint64, "dst_lo": np.uint64,
-        "src_mac": np.uint64, "dst_mac": np.uint64, "srcport": np.uint16, "dstport": np.uint16,
-        "icmp_type": np.int16, "icmp_code": np.int16, "icmp_id": np.int32, "vni": np.int32,
-        "ip_id": np.uint32, "length": np.int32,
-        "family": np.uint8, "protocol": np.uint8, "tcp_flags": np.uint8, "fragment": np.uint8,
-    }  # fmt: skip
-    return {f.name: np.empty(n, dtypes[f.name]) for f in fields(cls) if f.name in dtypes}

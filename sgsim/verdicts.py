@@ -60,7 +60,7 @@ class MatchSets:
     """Interned sets of rules. Set `i` is `members[offsets[i]:offsets[i + 1]]`, ascending rule indexes.
 
     Set 0 is the empty set; no two sets are equal. `offsets` is int64 of length `len(self) + 1`,
-    `members` int32: indexes into `RuleTables.rules`.
+    `members` int32: indexes into `RuleTables.rule_ids`.
     """
 
     offsets: npt.NDArray[np.int64]

@@ -207,7 +207,7 @@ def explain_end(
         action=answer.action.name,
         reason=answer.reason.name,
         exempt=(exemption(environment, interface, direction, packet) or "") if answer.reason is Reason.EXEMPT else "",
-        tracking=tracking_of(environment, interface, packet, direction, answer),
+        tracking=tracking_of(interface, packet, direction, answer),
         deciding_rule_id=answer.deciding_rule_id,
         groups=explain_groups(environment, interface, direction),
         rules=of_truth(compared, packet, Truth.YES, answer),
@@ -263,13 +263,7 @@ def explain_rule(comparison: Comparison, packet: Packet) -> RuleExplanation:
     )
 
 
-def tracking_of(
-    environment: Environment,
-    interface: NetworkInterface,
-    packet: Packet,
-    direction: Direction,
-    answer: RuleAnswer,
-) -> str:
+def tracking_of(interface: NetworkInterface, packet: Packet, direction: Direction, answer: RuleAnswer) -> str:
     """Whether a connection that this packet opens here is tracked; empty where it opens none (§2.1, §9.3)."""
     if answer.action is Verdict.REJECT or answer.reason is Reason.EXEMPT or not interface.group_ids:
         return ""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import numpy as np
-
 from sgsim.compiler.addresses import Holder, address_index, prefix_lists
 from sgsim.compiler.interfaces import interface_columns, interface_records, services, specials, wide_groups
 from sgsim.compiler.layout import build_layout
@@ -46,7 +44,6 @@ def compile_environment(environment: Environment, semantics: Semantics) -> RuleT
         interface_ids=list(environment.interfaces),
         group_ids=list(group_numbers),
         vpc_ids=vpcs,
-        rule_groups=(columns.table >> 1).astype(np.int32),
         v4=families[4],
         v6=families[6],
         subject_rows=by_subject,

@@ -44,16 +44,14 @@ class RuleTables:
     """An environment, compiled.
 
     `rule_ids`, `interface_ids`, `group_ids` and `vpc_ids` translate indexes back; `group_ids` also holds groups that
-    are only carried or referred to. A rule's index is its position in `rule_ids`; `rule_groups` (int32) is its
-    group's. `exempt` and `untracked_flows` are those of Semantics. The lookups take arrays and return interface
-    indexes (int32), NO_INTERFACE or AMBIGUOUS.
+    are only carried or referred to. A rule's index is its position in `rule_ids`. `exempt` and `untracked_flows` are
+    those of Semantics. The lookups take arrays and return interface indexes (int32), NO_INTERFACE or AMBIGUOUS.
     """
 
     rule_ids: list[str]
     interface_ids: list[str]
     group_ids: list[str]
     vpc_ids: list[str]
-    rule_groups: npt.NDArray[np.int32]
     v4: FamilyTables
     v6: FamilyTables
     subject_rows: SubjectRows

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from sgsim.flows import AMBIGUOUS, NO_INTERFACE, FlowBlock, FlowTable
 from sgsim.model import Direction
-from sgsim.packets import NO_VALUE, PacketBatch, Quotes, empty_columns
+from sgsim.packets import NO_VALUE, PacketBatch, Quotes
 from sgsim.reference import Packet
 
 LOW = (1 << 64) - 1
@@ -94,3 +97,16 @@ def addresses(family: int, values: Sequence[int]) -> np.ndarray:
     if family == 4:
         return np.array(values, np.uint32)
     return np.array([(value >> 64, value & LOW) for value in values], np.uint64).reshape(-1, 2)
+
+
+def empty_columns(cls: type[PacketBatch] | type[Quotes], n: int) -> dict[str, npt.NDArray[Any]]:
+    """Uninitialised columns of n rows for every array field of PacketBatch or Quotes, by name."""
+    dtypes = {
+        "time": np.int64, "packet": np.int64, "record": np.int64, "source": np.int32,
+        "src_hi": np.uint64, "src_lo": np.uint64, "dst_hi": np.uint64, "dst_lo": np.uint64,
+        "src_mac": np.uint64, "dst_mac": np.uint64, "srcport": np.uint16, "dstport": np.uint16,
+        "icmp_type": np.int16, "icmp_code": np.int16, "icmp_id": np.int32, "vni": np.int32,
+        "ip_id": np.uint32, "length": np.int32,
+        "family": np.uint8, "protocol": np.uint8, "tcp_flags": np.uint8, "fragment": np.uint8,
+    }  # fmt: skip
+    return {f.name: np.empty(n, dtypes[f.name]) for f in fields(cls) if f.name in dtypes}

@@ -9,9 +9,6 @@ from sgsim.reference import Packet
 
 GRE = 47
 
-#: ICMP messages whose second word is an identifier; all others have the quote after an unused word.
-QUERIES = {ICMP: frozenset({0, 8, 13, 14, 15, 16, 17, 18}), ICMPV6: frozenset({128, 129})}
-
 
 def ip_packet(packet: Packet, marker: int) -> bytes:
     """The IP packet; `marker` (16 bits) goes where forwarding leaves it alone: IPv4 identification, IPv6 flow label."""

@@ -116,7 +116,7 @@ class Host:
         body = struct.pack("!BBH", 0 if packet is None else _AF[packet.family], 0, 0)
         if packet is not None:
             body += _attribute(1 | _NESTED, _tuple(packet))  # CTA_TUPLE_ORIG
-        # type: subsystem ctnetlink (1), message delete (2); flags: request (1), acknowledge (4)
+        # kind: subsystem ctnetlink (1), message delete (2); flags: request (1), acknowledge (4)
         self._netlink.send(struct.pack("=IHHII", 16 + len(body), 0x0102, 5, 0, 0) + body)
         answer = self._netlink.recv(4096)
         code = -struct.unpack_from("=i", answer, 16)[0]

@@ -12,7 +12,6 @@ from sgsim.traffic import PacketCounts, scan_packets
 from tests.traffic.captures import pcap, rows_of, udp_frame
 
 INNER = udp_frame(sport=1111, dport=2222, payload=b"inside")
-OUTER = {"srcport": 1000, "vni": -1}
 
 
 def vxlan(vni: int, frame: bytes, flags: int = 8) -> bytes:
