@@ -49,7 +49,7 @@ def count(path: Path) -> int:
 @pytest.fixture(scope="module")
 def capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("capture") / "large.pcap"
-    generate(path, megabytes=MEGABYTES)
+    generate(path, megabytes=MEGABYTES, flows=100 * MEGABYTES)
     return path
 
 

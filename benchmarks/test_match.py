@@ -172,12 +172,12 @@ def test_compile(benchmark: Any, groups: int, size: int) -> None:
         for number in range(groups)
     }
     environment = Environment(groups=made)
+    start = time.thread_time()
     snapshot = benchmark.pedantic(lambda: Snapshot.of(environment), rounds=1)
+    seconds = time.thread_time() - start
     a_rule = snapshot.tables.nbytes / (groups * size)
     benchmark.extra_info["bytes_per_rule"] = a_rule
-    RATES[f"compile {groups:,} × {size:,}", f"{a_rule:.0f} bytes a rule, rules/s"] = (
-        groups * size / benchmark.stats.stats.min
-    )
+    RATES[f"compile {groups:,} × {size:,}", f"{a_rule:.0f} bytes a rule, rules/s"] = groups * size / seconds
     assert a_rule < 200
 
 
