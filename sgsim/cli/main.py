@@ -149,7 +149,23 @@ def _finish(code: int) -> int:
     return code
 
 
+def replace_closed_streams() -> None:
+    """Give closed standard streams back their numbers, or the next file opened gets one and the other's text.
+
+    What is written to a closed stdout fails, as it should: it is lost; notes to a closed stderr are not missed.
+    """
+    for number, mode, flags in ((0, "r", os.O_RDONLY), (1, "w", os.O_RDONLY), (2, "w", os.O_WRONLY)):
+        name = ("stdin", "stdout", "stderr")[number]
+        if getattr(sys, name) is None:
+            opened = os.open(os.devnull, flags)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8"))
+
+
 def main() -> NoReturn:
     """The console script."""
+    replace_closed_streams()
     signal.signal(signal.SIGTERM, terminate)
     sys.exit(run())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import shlex
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from sgsim.cli.manners import Manners, printable
 from sgsim.errors import NotationError, OutputError, TrafficInputError, UnknownVerdictError
 
 COMMAND = [sys.executable, "-m", "sgsim.cli"]
+SHOP = Path(__file__).parents[2] / "pcaps/shop"
 
 
 def test_public_names_are_imported_when_used() -> None:
@@ -181,3 +183,18 @@ def test_termination_unwinds() -> None:
             process.send_signal(sent)
             assert process.stdout.read() == "unwound\n"
         assert process.returncode == expected
+
+
+@pytest.mark.parametrize(
+    "arguments", ["--help", "collect --policy", "explain {shop} 'tcp 10.20.0.10:1 > 10.20.0.80:443'"]
+)
+@pytest.mark.parametrize(("closed", "expected"), [(">&-", 1), ("<&-", 0), ("2>&-", 0), ("<&- 2>&-", 0)])
+def test_closed_standard_streams_are_no_defect(arguments: str, closed: str, expected: int) -> None:
+    """Nobody reads a traceback: a closed stdout is an output that cannot be written, the others are not needed."""
+    command = " ".join(map(shlex.quote, COMMAND)) + f" {arguments.format(shop=shlex.quote(str(SHOP)))} {closed}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == expected
+    assert "Traceback" not in done.stderr
+    assert "defect" not in done.stderr
+    assert bool(done.stdout) is (expected == 0)
+    assert done.stderr.count("\n") == (1 if expected else 0)
