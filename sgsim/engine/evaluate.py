@@ -23,8 +23,8 @@ __all__ = ["evaluate"]
 
 _NO, _MAYBE, _SURE = 0, 1, 2
 
-#: A scan costs about as much as it looks at rules, and 100 ns a row; the look-up kernel takes 0.2 s to load.
-_SCAN_NS_PER_ROW, _SCAN_NS_PER_RULE, _LOADING_NS = 100, 1, 200_000_000
+#: A scan costs about as much as it looks at rules, and 300 ns a row; the look-up kernel takes 0.2 s to load.
+_SCAN_NS_PER_ROW, _SCAN_NS_PER_RULE, _LOADING_NS = 300, 1, 200_000_000
 
 
 class _Columns(NamedTuple):

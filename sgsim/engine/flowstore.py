@@ -6,7 +6,7 @@ A micro-flow is judged once, when its first packet comes; every later packet onl
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -44,13 +44,37 @@ from sgsim.kernels.tracking_layout import (
     FlowFields,
     PacketColumns,
 )
+from sgsim.verdicts import RuleVerdicts
 
-__all__ = ["FlowStore"]
+__all__ = ["Arrivals", "FlowStore"]
 
 _BLOCK = 1 << 12  #: micro-flows whose keys are made together, in memory that stays in the cache
 
 #: No open record for any action, hit not counted; interface, side and flow are filled in.
 _NEW_END = np.array([-1, -1, -1, 0, NO_INTERFACE, 0, NO_PARTNER_YET, -1], np.int32)
+
+
+class _New(NamedTuple):
+    """New micro-flows, judged: keys and kinds, ends found; and, one row for each end that is judged, the key that its
+    records are kept by, where it is (twice the flow plus the side, 0 egress, 1 ingress), interface and verdicts."""
+
+    keys: npt.NDArray[np.uint64]
+    kind: npt.NDArray[np.uint8]
+    found: Ends
+    ends: npt.NDArray[np.uint64]
+    place: npt.NDArray[np.int64]
+    interface: npt.NDArray[np.int32]
+    verdicts: RuleVerdicts | None
+
+
+class Arrivals(NamedTuple):
+    """Packets whose micro-flows are known: `rows` (of `FlowStore.hot`) by span; `before` … `after` - 1 are new."""
+
+    spans: Sequence[Span]
+    rows: list[npt.NDArray[np.int32]]
+    before: int
+    after: int
+    new: _New | None
 
 
 class FlowStore:
@@ -81,8 +105,11 @@ class FlowStore:
         """The memory of `hot` as 32-bit numbers."""
         return self.hot.view(np.int32)
 
-    def group(self, spans: Sequence[Span]) -> list[npt.NDArray[np.int32]]:
-        """The micro-flow (row of `hot`) of every packet; the new ones of all spans are judged in one go."""
+    def group(self, spans: Sequence[Span]) -> Arrivals:
+        """Find the micro-flow of every packet, and judge the new ones of all spans in one go.
+
+        Reads and writes `flows` alone, so that it can be ahead of `admit` in another thread.
+        """
         before = self.flows.count
         rows = [
             self.flows.group(
@@ -90,9 +117,13 @@ class FlowStore:
             )
             for span in spans
         ]
-        if self.flows.count > before:
-            self._admit(before)
-        return rows
+        count = self.flows.count
+        return Arrivals(spans, rows, before, count, self._judged(before, count) if count > before else None)
+
+    def admit(self, arrivals: Arrivals) -> None:
+        """Give the new micro-flows of `arrivals` their rows; to be called once for each, in order."""
+        if arrivals.new is not None:
+            self._enter(arrivals.before, arrivals.after, arrivals.new)
 
     def connection_rows(self, keys: npt.NDArray[np.uint64], interface: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
         """The row of each connection, an empty one where it is new."""
@@ -138,53 +169,48 @@ class FlowStore:
 
     # -- new micro-flows -------------------------------------------------------------------------------------------
 
-    def _admit(self, before: int) -> None:
-        """Resolve and judge the micro-flows from row `before` on."""
-        keys = self.flows.keys[before : self.flows.count]
+    def _judged(self, before: int, count: int) -> _New:
+        """Resolve and judge micro-flows `before` …, and say which ends their records are kept by (§9.4)."""
+        from sgsim.kernels.tracking_admission import end_keys
+
+        keys = self.flows.keys[before:count]
         fields = flow_fields(keys)
         found = self._resolver.resolve(Headers(*(getattr(fields, name) for name in Headers._fields)))
-        self.hot, self.about = grown(self.hot, self.flows.count), grown(self.about, self.flows.count)
-        new = slice(before, self.flows.count)
-        halves, about = self.halves[new], self.about[new]
-        self.hot[new, HOT_HEAD] = fields.kind
+        wanted, place = np.empty((2 * len(keys), KEY_WORDS), np.uint64), np.empty(2 * len(keys), np.int64)
+        used = end_keys(keys, fields.kind, found.egress, found.ingress, wanted, place)
+        wanted, place = wanted[:used], place[:used]
+        interface = wanted[:, 6].astype(np.uint32).view(np.int32)
+        verdicts = self._judge(fields, place >> 1, place & 1, interface) if used else None
+        return _New(keys, fields.kind, found, wanted, place, interface, verdicts)
+
+    def _enter(self, before: int, count: int, given: _New) -> None:
+        """Fill the rows of micro-flows `before` …"""
+        self.hot, self.about = grown(self.hot, count), grown(self.about, count)
+        new = slice(before, count)
+        halves, about, found = self.halves[new], self.about[new], given.found
+        self.hot[new, HOT_HEAD] = given.kind
         halves[:, HOT_RULES : HOT_RULES + 2] = -1
         halves[:, HOT_CONNECTION : HOT_CONNECTION + 2] = -1
         about[:, ABOUT_END : ABOUT_END + 2] = -1
         about[:, ABOUT_OBSERVED] = found.observed
         about[:, ABOUT_PUBLIC], about[:, ABOUT_PUBLIC + 1] = found.public_src, found.public_dst
         self.shows_public_addresses |= bool(np.any(found.public_src >= 0) or np.any(found.public_dst >= 0))
-        flow, side, interface = self._end(keys, fields, about, found)
+        flow, side = given.place >> 1, given.place & 1
+        about[flow, ABOUT_END + side] = self._end_rows(given, side)
         self._number(about)
-        if len(flow):
-            halves[flow, HOT_RULES + side] = self._judge(fields, flow, side, interface)
-            self._connect(keys, fields, halves, about)
+        if given.verdicts is not None:
+            halves[flow, HOT_RULES + side] = self.rules.intern(given.verdicts)
+            self._connect(given.keys, given.kind, halves, about)
 
-    def _end(
-        self, keys: npt.NDArray[np.uint64], fields: FlowFields, about: npt.NDArray[np.int32], found: Ends
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int32]]:
-        """Give the ends of flows that are judged the rows that their records are kept by (§9.4).
-
-        Returns the flow, the side (0 egress, 1 ingress) and the interface of each end.
-        """
-        from sgsim.kernels.tracking_admission import end_keys
-
-        places, interfaces = [], []
-        for start in range(0, len(keys), _BLOCK):
-            part = slice(start, start + _BLOCK)
-            wanted, place = self._wanted, np.empty(2 * _BLOCK, np.int64)
-            count = end_keys(keys[part], fields.kind[part], found.egress[part], found.ingress[part], wanted, place)
-            before = self.end_keys.count
-            rows = self.end_keys.intern(wanted[:count])
-            place = place[:count]
-            about[start + (place >> 1), ABOUT_END + (place & 1)] = rows
-            self.ends = grown(self.ends, self.end_keys.count)
-            new, made = self.ends[before : self.end_keys.count], self.end_keys.keys[before : self.end_keys.count]
-            new[:] = _NEW_END
-            new[:, END_INTERFACE], new[:, END_SIDE] = made[:, 6].astype(np.uint32).view(np.int32), made[:, 7]
-            places.append(place + 2 * start)
-            interfaces.append(wanted[:count, 6].astype(np.uint32).view(np.int32))
-        placed = np.concatenate(places)
-        return placed >> 1, placed & 1, np.concatenate(interfaces)
+    def _end_rows(self, given: _New, side: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+        """The rows of flow ends."""
+        before = self.end_keys.count
+        rows = self.end_keys.intern(given.ends)
+        self.ends = grown(self.ends, self.end_keys.count)
+        new, made = self.ends[before : self.end_keys.count], self.end_keys.keys[before : self.end_keys.count]
+        new[:] = _NEW_END
+        new[:, END_INTERFACE], new[:, END_SIDE] = made[:, 6].astype(np.uint32).view(np.int32), made[:, 7]
+        return rows
 
     def _number(self, about: npt.NDArray[np.int32]) -> None:
         """Give flow ids."""
@@ -205,8 +231,8 @@ class FlowStore:
         flow: npt.NDArray[np.int64],
         side: npt.NDArray[np.int64],
         interface: npt.NDArray[np.int32],
-    ) -> npt.NDArray[np.int32]:
-        """What the rules say at each end; rows of `rules`."""
+    ) -> RuleVerdicts:
+        """What the rules say at each end."""
         direction = np.where(side == 0, EGRESS, INGRESS)
         blocks = []
         for family in (4, 6):
@@ -236,12 +262,12 @@ class FlowStore:
                     row=row,
                 )
             )
-        return self.rules.intern(evaluate(self._snapshot, FlowTable.of(*blocks), threads=self._threads))
+        return evaluate(self._snapshot, FlowTable.of(*blocks), threads=self._threads)
 
     def _connect(
         self,
         keys: npt.NDArray[np.uint64],
-        fields: FlowFields,
+        kind: npt.NDArray[np.uint8],
         halves: npt.NDArray[np.int32],
         about: npt.NDArray[np.int32],
     ) -> None:
@@ -253,7 +279,7 @@ class FlowStore:
             part = slice(start, start + _BLOCK)
             count = connection_keys(
                 keys[part],
-                fields.kind[part],
+                kind[part],
                 halves[part],
                 about[part],
                 self.ends,

@@ -6,12 +6,15 @@ that comes back after that is a new one, with a new flow id.
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
+from sgsim.engine.flowstore import Arrivals
 from sgsim.engine.records import RecordTable
 from sgsim.engine.snapshot import Snapshot
 from sgsim.engine.spans import windows
@@ -20,6 +23,7 @@ from sgsim.errors import ModelError
 from sgsim.kernels.tracking_layout import ABOUT_PUBLIC, TOTALS_PATH, TOTALS_UNSEEN, Packets
 from sgsim.model import Direction
 from sgsim.packets import PacketBatch
+from sgsim.traffic.ahead import ahead
 from sgsim.verdicts import MatchSets, Reason, Verdict, Verdicts
 
 __all__ = ["Replay", "ReplayOptions", "ReplaySummary", "replay"]
@@ -96,16 +100,39 @@ class Replay:
         self._records = RecordTable(self._tracker, options.aggregation, wanted, options.direction, apart=options.apart)
         self._public = np.zeros(len(ids), np.int64)
         self._forget_at = _REMEMBERED
+        self._forgotten = threading.Semaphore(0)
         self._previous: int | None = None
 
     def __iter__(self) -> Iterator[Verdicts]:
-        for window in windows(self._scan, _WINDOW, _SPAN):
-            for prepared in self._tracker.prepare(window):
-                self._observe(prepared.packets)
-                yield from self._records.add(prepared)
-            self._forget(int(prepared.packets.time[-1]))
+        arrivals: Iterator[tuple[Arrivals, bool]] = self._arrivals()
+        if self.options.threads != 1 and (os.cpu_count() or 1) > 1:
+            arrivals = ahead(arrivals)
+        try:
+            for arrived, full in arrivals:
+                yield from self._window(arrived)
+                if full:
+                    self._forget(int(arrived.spans[-1].batch.time[arrived.spans[-1].stop - 1]))
+        finally:
+            self._forgotten.release()  # whoever waits for more room need not wait any longer
         yield from self._records.flush()
         self._complete()
+
+    def _arrivals(self) -> Iterator[tuple[Arrivals, bool]]:
+        """Packets with their micro-flows, a window at a time, and whether some must be forgotten after it.
+
+        Runs ahead of what is done with them, but not past a window after which something is forgotten.
+        """
+        for window in windows(self._scan, _WINDOW, _SPAN):
+            arrived = self._tracker.group(window)
+            full = arrived.after >= self._forget_at
+            yield arrived, full
+            if full:
+                self._forgotten.acquire()
+
+    def _window(self, arrived: Arrivals) -> Iterator[Verdicts]:
+        for prepared in self._tracker.prepare(arrived):
+            self._observe(prepared.packets)
+            yield from self._records.add(prepared)
 
     def _observe(self, packets: Packets) -> None:
         """Count what gives no record."""
@@ -126,11 +153,9 @@ class Replay:
 
     def _forget(self, now: int) -> None:
         """Keep what is remembered in bounds."""
-        store = self._tracker.store
-        if store.flows.count < self._forget_at:
-            return
         self._records.moved(self._tracker.forget(now))
-        self._forget_at = max(_REMEMBERED, _GROWTH * store.flows.count)
+        self._forget_at = max(_REMEMBERED, _GROWTH * self._tracker.store.flows.count)
+        self._forgotten.release()
 
     def _complete(self) -> None:
         summary, records, store = self.summary, self._records, self._tracker.store

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sgsim.engine.answers import Answers
-from sgsim.engine.flowstore import FlowStore
+from sgsim.engine.flowstore import Arrivals, FlowStore
 from sgsim.engine.interner import Interner, grown
 from sgsim.engine.keys import fragment_keys, quoted_keys, quotes_of_errors
 from sgsim.engine.resolve import FindsEnds, Resolver
@@ -102,15 +102,20 @@ class Tracker:
 
     def steps(self, spans: Sequence[Span]) -> Iterator[Tracked]:
         """Answer the packets of several spans, one span at a time; their new flows are judged together."""
-        for prepared in self.prepare(spans):
+        for prepared in self.prepare(self.group(spans)):
             words = np.empty((len(prepared.packets.flow), 2), np.int32)
             if len(words):
                 self.run(prepared, 0, words, _NO_ACCOUNTS)
             yield Tracked(prepared.packets.flow, words)
 
-    def prepare(self, spans: Sequence[Span]) -> Iterator[Prepared]:
-        """Judge the new flows of several spans together, and make each span ready; `run` them in this order."""
-        for span, flow in zip(spans, self.store.group(spans), strict=True):
+    def group(self, spans: Sequence[Span]) -> Arrivals:
+        """Judge the new flows of several spans together; may be ahead of `prepare`, in another thread."""
+        return self.store.group(spans)
+
+    def prepare(self, arrivals: Arrivals) -> Iterator[Prepared]:
+        """Make each span ready for tracking; `run` them in this order."""
+        self.store.admit(arrivals)
+        for span, flow in zip(arrivals.spans, arrivals.rows, strict=True):
             batch, start, stop = span
             packets = Packets(
                 flow,
