@@ -21,6 +21,7 @@ from sgsim.errors import EnvironmentInputError, OutputError
 from sgsim.importers.aws_json import COLLECTION_KEY
 from sgsim.importers.environment import read_environment
 from sgsim.importers.write_items import (
+    acl_item,
     attachment_item,
     entry_item,
     gateway_item,
@@ -152,6 +153,8 @@ def _surroundings(environment: Environment) -> Iterator[_Document]:
     if environment.mirror_sessions:
         items = map(mirror_item, environment.mirror_sessions.values())
         yield _Document("traffic-mirror-sessions.json", "TrafficMirrorSessions", items)
+    if environment.acls:
+        yield _Document("network-acls.json", "NetworkAcls", map(acl_item, environment.acls.values()))
 
 
 def _name(text: str | None) -> str:

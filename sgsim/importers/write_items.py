@@ -23,8 +23,10 @@ from sgsim.model import (
     format_mac,
     protocol_name,
 )
+from sgsim.model.acls import NetworkAcl, NetworkAclEntry
 
 __all__ = [
+    "acl_item",
     "attachment_item",
     "entry_item",
     "gateway_item",
@@ -226,6 +228,30 @@ def attachment_item(attachment: TransitGatewayAttachment) -> Json:
 def gateway_item(transit_gateway_id: str) -> Json:
     """An item of `describe-transit-gateways`: one that supports security-group referencing."""
     return {"TransitGatewayId": transit_gateway_id, "Options": {"SecurityGroupReferencingSupport": "enable"}}
+
+
+def acl_item(acl: NetworkAcl) -> Json:
+    """An item of `describe-network-acls`."""
+    return _told(
+        NetworkAclId=acl.network_acl_id,
+        VpcId=acl.vpc_id,
+        IsDefault=acl.is_default,
+        Associations=[{"NetworkAclId": acl.network_acl_id, "SubnetId": subnet_id} for subnet_id in acl.subnet_ids],
+        Entries=[_acl_entry(entry) for entry in acl.entries],
+    )
+
+
+def _acl_entry(entry: NetworkAclEntry) -> Json:
+    ports, icmp = entry.ports, entry.icmp
+    return _told(
+        RuleNumber=entry.number,
+        Egress=entry.direction is Direction.EGRESS,
+        Protocol="-1" if entry.protocol is None else str(entry.protocol),
+        RuleAction="allow" if entry.allow else "deny",
+        **{"CidrBlock" if entry.cidr.family == 4 else "Ipv6CidrBlock": str(entry.cidr)},
+        PortRange=None if ports is None else {"From": ports.first, "To": ports.last},
+        IcmpTypeCode=None if icmp is None else {"Type": icmp.type, "Code": -1 if icmp.code is None else icmp.code},
+    )
 
 
 def mirror_item(session: MirrorSession) -> Json:

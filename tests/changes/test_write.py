@@ -13,7 +13,8 @@ import pytest
 from sgsim.errors import EnvironmentInputError, OutputError
 from sgsim.importers import read_environment
 from sgsim.importers.write import write_environment
-from sgsim.model import Environment, parse_cidr
+from sgsim.model import ICMP, ICMPV6, TCP, UDP, Direction, Environment, IcmpType, PortRange, parse_cidr
+from sgsim.model.acls import NetworkAcl, NetworkAclEntry
 from sgsim.model.apply import apply
 from sgsim.model.changes import Authorize, ChangeSet, CreateGroup, Revoke, SetEntries
 from tests.changes.support import account, bare, distinct, rule
@@ -24,7 +25,7 @@ SHOP = Path(__file__).parents[2] / "pcaps" / "shop"
 
 def same(one: Environment, other: Environment) -> bool:
     """Equal but for places, warnings and order."""
-    parts = ("vpcs", "subnets", "peerings", "gateway_attachments", "mirror_sessions")
+    parts = ("vpcs", "subnets", "peerings", "gateway_attachments", "mirror_sessions", "acls")
     plain = [
         {
             name: {key: msgspec.structs.replace(value, origin="") for key, value in getattr(each, name).items()}
@@ -138,6 +139,27 @@ def test_what_cannot_be_said_is_not_written(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(OutputError, match="cannot be written as AWS's JSON"):
         write_environment(Environment(), tmp_path / "new")
+
+
+def test_network_acls(tmp_path: Path) -> None:
+    """§4: entries of both directions and families, all and some ports, ICMP types and codes, the last entry."""
+    anywhere, anywhere6 = parse_cidr("0.0.0.0/0"), parse_cidr("::/0")
+    entries = (
+        NetworkAclEntry(90, Direction.INGRESS, False, TCP, parse_cidr("203.0.113.0/24"), ports=PortRange(22, 22)),
+        NetworkAclEntry(95, Direction.INGRESS, True, UDP, anywhere),
+        NetworkAclEntry(100, Direction.INGRESS, True, ICMP, anywhere, icmp=IcmpType(3, 4)),
+        NetworkAclEntry(101, Direction.INGRESS, True, ICMPV6, anywhere6, icmp=IcmpType(128, None)),
+        NetworkAclEntry(102, Direction.INGRESS, True, ICMP, anywhere),
+        NetworkAclEntry(32767, Direction.INGRESS, False, None, anywhere),
+        NetworkAclEntry(100, Direction.EGRESS, True, 47, anywhere6),
+    )
+    acls = {
+        "acl-1": NetworkAcl("acl-1", entries, ("subnet-1", "subnet-2"), "vpc-1", is_default=True),
+        "acl-2": NetworkAcl("acl-2"),
+    }
+    environment = replace(account(), acls=acls)
+    write_environment(environment, tmp_path / "new")
+    assert same(read_environment(tmp_path / "new"), environment) and not same(environment, account())
 
 
 def test_the_default_vpc_is_known(tmp_path: Path) -> None:
