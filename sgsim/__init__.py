@@ -21,7 +21,10 @@ if TYPE_CHECKING:
         evaluate,
         replay,
     )
+    from sgsim.engine.logs import LogOptions, LogReplay, replay_logs
     from sgsim.errors import (
+        ChangeError,
+        ChangeInputError,
         EnvironmentInputError,
         InputError,
         ModelError,
@@ -32,21 +35,33 @@ if TYPE_CHECKING:
     )
     from sgsim.flows import FlowBlock, FlowTable
     from sgsim.importers import read_environment
+    from sgsim.importers.changes import read_changes
+    from sgsim.importers.write import write_environment
     from sgsim.model import Direction, Environment, NetworkInterface, SecurityGroup, SecurityGroupRule, Semantics
+    from sgsim.model.apply import apply
+    from sgsim.model.changes import ChangeSet
+    from sgsim.model.difference import difference, inverse
     from sgsim.traffic import PacketCounts, PacketScan, scan_packets
+    from sgsim.traffic.flowlogs import FlowLogScan, scan_flow_logs
     from sgsim.verdicts import Reason, RuleVerdicts, Verdict, Verdicts
 
     __version__: str
 
 __all__ = [
+    "ChangeError",
+    "ChangeInputError",
+    "ChangeSet",
     "Direction",
     "Engine",
     "Environment",
     "EnvironmentInputError",
     "Explanation",
     "FlowBlock",
+    "FlowLogScan",
     "FlowTable",
     "InputError",
+    "LogOptions",
+    "LogReplay",
     "ModelError",
     "NetworkInterface",
     "NotationError",
@@ -66,12 +81,19 @@ __all__ = [
     "TrafficInputError",
     "Verdict",
     "Verdicts",
+    "apply",
+    "difference",
     "evaluate",
     "explain",
+    "inverse",
     "parse_flow",
+    "read_changes",
     "read_environment",
     "replay",
+    "replay_logs",
+    "scan_flow_logs",
     "scan_packets",
+    "write_environment",
 ]
 
 _HOMES = {
@@ -79,12 +101,19 @@ _HOMES = {
     "sgsim.analysis.explanation": "Explanation",
     "sgsim.analysis.notation": "parse_flow",
     "sgsim.engine": "Engine Replay ReplayOptions ReplaySummary Snapshot evaluate replay",
-    "sgsim.errors": """EnvironmentInputError InputError ModelError NotationError OutputError SgsimError
-        TrafficInputError""",
+    "sgsim.engine.logs": "LogOptions LogReplay replay_logs",
+    "sgsim.errors": """ChangeError ChangeInputError EnvironmentInputError InputError ModelError NotationError
+        OutputError SgsimError TrafficInputError""",
     "sgsim.flows": "FlowBlock FlowTable",
     "sgsim.importers": "read_environment",
+    "sgsim.importers.changes": "read_changes",
+    "sgsim.importers.write": "write_environment",
     "sgsim.model": "Direction Environment NetworkInterface SecurityGroup SecurityGroupRule Semantics",
+    "sgsim.model.apply": "apply",
+    "sgsim.model.changes": "ChangeSet",
+    "sgsim.model.difference": "difference inverse",
     "sgsim.traffic": "PacketCounts PacketScan scan_packets",
+    "sgsim.traffic.flowlogs": "FlowLogScan scan_flow_logs",
     "sgsim.verdicts": "Reason RuleVerdicts Verdict Verdicts",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
