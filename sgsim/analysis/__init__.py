@@ -1,1 +1,1 @@
-"""Questions about traffic and rules: notation, explanations."""
+"""Questions about traffic and rules: explanations, rule use, packet space, redundancy, agreement with a log."""

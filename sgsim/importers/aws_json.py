@@ -1,4 +1,4 @@
-"""The shapes of AWS's describe calls: the only module that knows `FromPort`, `IpPermissions` and their like.
+"""The shapes of AWS's describe calls. `FromPort`, `IpPermissions` and their like are words of this package alone.
 
 msgspec fills these structures straight from the bytes and checks the types on the way. Field names are AWS's in snake
 case (`ip_permissions` is `IpPermissions`); keys that are not listed are ignored, as are the many that sgsim does not
