@@ -97,7 +97,7 @@ class FlowStore:
         self.shows_public_addresses = False  #: whether any micro-flow so far shows a known public address
         self._wanted = np.empty((2 * _BLOCK, KEY_WORDS), np.uint64)
         self._more_flows: dict[tuple[int, int], int] = {}
-        interfaces = [snapshot.environment.interfaces[i] for i in snapshot.tables.interface_ids]
+        interfaces = map(snapshot.environment.interfaces.__getitem__, snapshot.tables.interface_ids)
         self._carries_groups = np.array([bool(interface.group_ids) for interface in interfaces], np.bool_)
 
     @property

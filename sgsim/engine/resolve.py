@@ -7,7 +7,7 @@ AMBIGUOUS, never the first. Public and Elastic addresses identify no interface (
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from sgsim.flows import NO_INTERFACE
 from sgsim.kernels.tracking_layout import Addresses
-from sgsim.model import Address, NetworkInterface
+from sgsim.model import NetworkInterface
+from sgsim.tables.lookup import AddressIndex
 
 if TYPE_CHECKING:
     from sgsim.engine.snapshot import Snapshot
@@ -77,18 +78,18 @@ class Resolver:
     def __init__(self, snapshot: Snapshot, vantage: str | None = None, vpc_id: str | None = None) -> None:
         self._tables = snapshot.tables
         self._interfaces = snapshot.environment.interfaces
-        interfaces = self._interfaces.values()
+        tables = snapshot.tables
+        indexes = {family: tables.family(family).addresses for family in (4, 6)}
         self._private = _AddressBook(
-            _address_columns(address for interface in interfaces for address in interface.addresses),
-            lambda family, hi, lo: self._tables.find_address(family, hi, lo, vpc_id),
-            complete=not any(interface.prefixes for interface in interfaces),
+            _points(indexes),
+            lambda family, hi, lo: tables.find_address(family, hi, lo, vpc_id),
+            complete=not any(len(index.starts) for index in indexes.values()),
         )
         self._public = _AddressBook(
-            _address_columns(address for interface in interfaces for address in interface.public_addresses),
-            lambda family, hi, lo: self._tables.find_public_address(family, hi, lo, vpc_id),
+            _points({family: tables.family(family).public_addresses for family in (4, 6)}),
+            lambda family, hi, lo: tables.find_public_address(family, hi, lo, vpc_id),
         )
-        macs = np.array([interface.mac for interface in interfaces if interface.mac], np.uint64)
-        self._macs = _AddressBook(_mac_columns(np.unique(macs)), lambda _, __, lo: self._tables.find_mac(lo))
+        self._macs = _AddressBook(_mac_columns(tables.macs.keys), lambda _, __, lo: tables.find_mac(lo))
         self._vantage = None if vantage is None else self._tables.interface_ids.index(vantage)
 
     def resolve(self, headers: Headers) -> Ends:
@@ -166,15 +167,17 @@ class _AddressBook:
         return found
 
 
-def _address_columns(addresses: Iterable[Address]) -> Addresses:
-    """Addresses as columns, through bytes: no Python integers of halves."""
-    listed = list(addresses)
-    halves = np.frombuffer(b"".join([value.to_bytes(16) for _, value in listed]), ">u8").reshape(-1, 2)
-    return Addresses(
-        np.array([family for family, _ in listed], np.uint8),
-        halves[:, 0].astype(np.uint64),
-        halves[:, 1].astype(np.uint64),
-    )
+def _points(indexes: dict[int, AddressIndex]) -> Addresses:
+    """The addresses in the index of each family, as columns."""
+    halves = [
+        np.stack([np.zeros(len(points), np.uint64), points], axis=1)
+        if family == 4
+        else points.view(">u8").reshape(-1, 2)
+        for family, points in ((family, index.points) for family, index in indexes.items())
+    ]
+    family = np.repeat(np.array(list(indexes), np.uint8), [len(part) for part in halves])
+    both = np.concatenate(halves).astype(np.uint64)
+    return Addresses(family, np.ascontiguousarray(both[:, 0]), np.ascontiguousarray(both[:, 1]))
 
 
 def _mac_columns(macs: npt.NDArray[np.uint64]) -> Addresses:

@@ -91,8 +91,9 @@ class Tracker:
         self._options |= OPTION_REJECT_MIDSTREAM if semantics.tcp_midstream == "reject" else 0
         interfaces = [snapshot.environment.interfaces[name] for name in snapshot.tables.interface_ids]
         kinds = [(interface.timeouts, interface.instance_type) for interface in interfaces or [NetworkInterface("")]]
-        limits = {kind: _limits(*kind, semantics) for kind in set(kinds)}
-        self._limits = np.array([limits[kind] for kind in kinds], np.int64) * _SECOND
+        numbers = {kind: number for number, kind in enumerate(dict.fromkeys(kinds))}
+        limits = np.array([_limits(*kind, semantics) for kind in numbers], np.int64) * _SECOND
+        self._limits = limits[[numbers[kind] for kind in kinds]]
         self._fragment_keys = Interner()
         self._fragments: npt.NDArray[np.int64] = np.empty((0, 2), np.int64)
 
