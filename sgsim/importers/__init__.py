@@ -1,4 +1,4 @@
-"""Foreign configuration → Environment and changes, and back. What AWS's JSON looks like is known here and nowhere else."""
+"""Foreign configuration → Environment and changes, and back. What AWS's JSON looks like is known only here."""
 
 from sgsim.importers.environment import read_environment
 

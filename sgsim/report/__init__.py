@@ -1,4 +1,5 @@
-"""Results as text, JSON, JSONL, CSV, flow log, Parquet, SARIF and JUnit. Nothing is computed here beyond grouping for people.
+"""Results as text, JSON, JSONL, CSV, flow log, Parquet, SARIF and JUnit.
 
+Nothing is computed here beyond grouping for people.
 The formats are described in docs/output.md.
 """
