@@ -2,7 +2,7 @@
 
 A remote address is looked up in the judged interface's VPC, then over active peerings, then over transit gateways
 (inbound rules only), then in VPCs to which the input does not tell the way; the first of these places where some
-interface has the address answers. What one interface's groups cannot answer becomes an entry of PeerTruths, made
+interface has the address answers. What one interface's groups cannot answer becomes an entry of TRUTHS, made
 once for all rows that share VPC, direction and address.
 """
 
@@ -45,7 +45,7 @@ class PeerEntries:
         return self._numbers[key]
 
     def columns(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
-        """(offsets, references, truths), see `kernels.match_scan.PeerTruths`."""
+        """(offsets, references, truths), see TRUTHS in `kernels.match_context`."""
         offsets = np.zeros(len(self._entries) + 1, np.int64)
         np.cumsum([len(entry) for entry in self._entries], out=offsets[1:])
         pairs = [pair for entry in self._entries for pair in sorted(entry.items())]
@@ -65,7 +65,7 @@ def find_peers(
     lo: npt.NDArray[np.uint64],
     entries: PeerEntries,
 ) -> npt.NDArray[np.int32]:
-    """The other end of each row judged at `interface` in one direction, as `Queries.peer` has it."""
+    """The other end of each row judged at `interface` in one direction, as PEER has it (see `match_context`)."""
     references, index = tables.references, tables.family(family).addresses
     keys = address_keys(family, hi, lo)
     networks = tables.interfaces.vpc[interface]

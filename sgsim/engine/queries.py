@@ -1,4 +1,4 @@
-"""FlowBlock → what kernels ask the rules: remote address, service, the interface at the other end."""
+"""A FlowBlock and its tables as kernels take them; who is at the other end of each row."""
 
 from __future__ import annotations
 
@@ -7,15 +7,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sgsim.engine.peers import PeerEntries, find_peers
+from sgsim.engine.peers import NOT_MEMBER, PeerEntries, find_peers
 from sgsim.flows import EGRESS, INGRESS, FlowBlock
 from sgsim.kernels.match_context import Context
-from sgsim.kernels.match_scan import NOT_MEMBER, Queries
-from sgsim.model import ICMP, ICMPV6, TCP, UDP
 from sgsim.tables import RuleTables
-from sgsim.tables.columns import ICMP_CODES, ICMP_UNKNOWN, PORT_UNKNOWN, SERVICE_BITS
 
-__all__ = ["context_of", "peers_of", "queries", "remotes"]
+__all__ = ["context_of", "peers_of", "remotes"]
 
 
 def context_of(tables: RuleTables, block: FlowBlock) -> Context:
@@ -62,6 +59,9 @@ def _tables(tables: RuleTables, family: int) -> dict[str, Any]:
         "NODE_ROWS": layout.node_rows,
         "KEYS_HI": layout.keys_hi,
         "KEYS_LO": layout.keys_lo,
+        "RULE_OFFSETS": rows.offsets,
+        "RULE_HI": rows.hi,
+        "RULE_LO": rows.lo,
         "RULE_LENGTH": rows.length,
         "RULE_FIRST": rows.first,
         "RULE_LAST": rows.last,
@@ -106,7 +106,14 @@ def remotes(block: FlowBlock, rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[
     return np.ascontiguousarray(chosen[:, 0]), np.ascontiguousarray(chosen[:, 1])
 
 
-def peers_of(tables: RuleTables, block: FlowBlock, entries: PeerEntries) -> npt.NDArray[np.int32]:
+def peers_of(tables: RuleTables, block: FlowBlock) -> dict[str, npt.NDArray[Any]]:
+    """PEER of every row and the TRUTH… arrays (see `match_context`)."""
+    entries = PeerEntries()
+    peer = _peers(tables, block, entries)
+    return {"PEER": peer, **dict(zip(("TRUTH_OFFSETS", "TRUTH_REFERENCES", "TRUTHS"), entries.columns()))}
+
+
+def _peers(tables: RuleTables, block: FlowBlock, entries: PeerEntries) -> npt.NDArray[np.int32]:
     """Who is at the other end of every row whose interface has rules that refer to groups; empty if none has."""
     if not tables.interfaces.references.any():
         return np.empty(0, np.int32)
@@ -121,35 +128,3 @@ def peers_of(tables: RuleTables, block: FlowBlock, entries: PeerEntries) -> npt.
             hi, lo = remotes(block, rows)
             peer[rows] = find_peers(tables, block.family, direction, block.interface[rows], hi, lo, entries)
     return peer
-
-
-def queries(block: FlowBlock, rows: npt.NDArray[np.int64], peer: npt.NDArray[np.int32]) -> Queries:
-    """The queries of some rows; `peer` as from `peers_of`."""
-    first, last = _services(block, rows)
-    peers = peer[rows] if len(peer) else np.full(len(rows), NOT_MEMBER, np.int32)
-    return Queries(block.interface[rows], block.direction[rows], *remotes(block, rows), first, last, peers)
-
-
-def _services(block: FlowBlock, rows: npt.NDArray[Any]) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
-    """First and last service that each row may have; they differ where the row lacks port, type or code."""
-    protocol = block.protocol[rows].astype(np.int64)
-    later = block.later_fragment[rows]
-    has_port = (protocol == TCP) | (protocol == UDP)
-    has_type = (protocol == ICMP) | (protocol == ICMPV6)
-    no_type = later | (block.icmp_type[rows] < 0)
-    no_code = no_type | (block.icmp_code[rows] < 0)
-    port = block.dstport[rows].astype(np.int64)
-    icmp = block.icmp_type[rows].astype(np.int64) * ICMP_CODES
-    code = block.icmp_code[rows].astype(np.int64)
-    low = np.select(
-        [has_port & ~later, has_type & ~no_code, has_type & ~no_type],
-        [port, icmp + code, icmp],
-        0,
-    )
-    high = np.select(
-        [has_port & later, has_type & no_type, has_type & no_code],
-        [PORT_UNKNOWN, ICMP_UNKNOWN, icmp + ICMP_CODES - 1],
-        low,
-    )
-    base = protocol << SERVICE_BITS
-    return (base + low).astype(np.uint32), (base + high).astype(np.uint32)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from sgsim.kernels._jit import helper, kernel
-from sgsim.kernels._memory import Number, address_of, get_i32, get_i64, get_u8, get_u16, get_u32, get_u64
+from sgsim.kernels._jit import helper
+from sgsim.kernels._memory import Number, get_i32, get_i64, get_u8, get_u16, get_u32, get_u64
 from sgsim.kernels.match_context import (
     DHCP,
     DIRECTION,
@@ -31,19 +30,11 @@ from sgsim.kernels.match_context import (
     SRCPORT,
 )
 
-__all__ = ["exempt", "is_exempt"]
+__all__ = ["is_exempt", "remote_hi", "remote_lo"]
 
 _OWN, _ROUTER, _RESOLVER = 1, 2, 4
 _TCP, _UDP, _DNS = 6, 17, 53
 _BROADCAST = np.uint64(0xFFFFFFFF)
-
-
-@kernel
-def exempt(context: npt.NDArray[np.int64], rows: npt.NDArray[np.int64], out: npt.NDArray[np.bool_]) -> None:
-    """Set `out[i]` where `rows[i]` is exempt at its interface (which is known)."""
-    c = address_of(context)
-    for i in range(len(rows)):
-        out[i] = is_exempt(c, rows[i])
 
 
 @helper
@@ -81,6 +72,18 @@ def lower(c: Number, column: Number, row: Number) -> Number:
     if get_i64(c, FAMILY) == 4:
         return np.uint64(get_u32(get_i64(c, column), row))
     return get_u64(get_i64(c, column), 2 * row + 1)
+
+
+@helper
+def remote_hi(c: Number, row: Number) -> Number:
+    """The high half of a row's remote address: source of ingress, destination of egress."""
+    return upper(c, SRC if get_u8(get_i64(c, DIRECTION), row) == 0 else DST, row)
+
+
+@helper
+def remote_lo(c: Number, row: Number) -> Number:
+    """The low half of a row's remote address."""
+    return lower(c, SRC if get_u8(get_i64(c, DIRECTION), row) == 0 else DST, row)
 
 
 @helper

@@ -1,68 +1,226 @@
 """Rules against rows by looking at every rule of every group on the interface, in three values.
 
 Slow (a microsecond per thousand rules) and complete: it also judges rows that lack a field, and finds rules that
-*may* match.
+*may* match. It shares the store with `match` and nothing else.
 """
 
 from __future__ import annotations
-
-from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from sgsim.kernels._jit import helper, kernel
-from sgsim.kernels.match_sets import has_room, intern
+from sgsim.kernels._memory import (
+    Number,
+    address_of,
+    get_i16,
+    get_i32,
+    get_i64,
+    get_u8,
+    get_u16,
+    get_u32,
+    get_u64,
+    put_i32,
+    put_i64,
+    put_u8,
+)
+from sgsim.kernels.exempt import is_exempt, remote_hi, remote_lo
+from sgsim.kernels.match_context import (
+    ACTION,
+    DECIDING,
+    DIRECTION,
+    DSTPORT,
+    EXEMPT,
+    FAMILY,
+    GROUPS,
+    ICMP_CODE,
+    ICMP_TYPE,
+    INTERFACE,
+    LARGEST,
+    LATER,
+    LIST_UNRESOLVED,
+    MATCH_SET,
+    MAYBES,
+    MEMBERS,
+    PEER,
+    POSSIBLE_SET,
+    PROTOCOL,
+    REASON,
+    RECORDS,
+    REST,
+    ROW,
+    RULE,
+    RULE_FIRST,
+    RULE_HI,
+    RULE_LAST,
+    RULE_LENGTH,
+    RULE_LO,
+    RULE_OFFSETS,
+    RULE_ORDER,
+    START,
+    STOP,
+    SUBJECT,
+    SUBJECT_FIRST,
+    SUBJECT_LAST,
+    SUBJECT_OFFSETS,
+    SUBJECT_ORDER,
+    SUBJECT_RULE,
+    USED_MEMBERS,
+)
+from sgsim.kernels.match_store import content_answer, has_room
+from sgsim.kernels.match_subjects import longest_entry, reference_truth
+from sgsim.kernels.match_verdicts import (
+    ACCEPT,
+    BY_EXEMPTION,
+    BY_RULE,
+    ICMP,
+    ICMPV6,
+    SEVERAL,
+    TCP,
+    UDP,
+    UNFILTERED,
+    UNKNOWN,
+    UNRESOLVED,
+    UNSEEN,
+    mark_untracked,
+    put_verdict,
+)
 
-__all__ = ["NOT_MEMBER", "Answers", "PeerTruths", "Queries", "scan"]
+__all__ = ["scan"]
 
 NO, MAYBE, SURE = 0, 1, 2
 
-NOT_MEMBER = -1  #: `Queries.peer`: no group reference matches
+_WORST = np.uint64(0xFFFFFFFFFFFFFFFF)
+_ALL_BITS = 128
 
 
-class Queries(NamedTuple):
-    """What the rules are asked, one a row.
-
-    `interface` int32, `direction` uint8. `hi`, `lo` uint64: the remote address. `first`, `last` uint32: the
-    service; an interval where the row lacks a field. `peer` int32: the known interface that has the remote address,
-    or NOT_MEMBER, or -2 - k for entry k of PeerTruths.
-    """
-
-    interface: npt.NDArray[np.int32]
-    direction: npt.NDArray[np.uint8]
-    hi: npt.NDArray[np.uint64]
-    lo: npt.NDArray[np.uint64]
-    first: npt.NDArray[np.uint32]
-    last: npt.NDArray[np.uint32]
-    peer: npt.NDArray[np.int32]
-
-
-class PeerTruths(NamedTuple):
-    """Remote addresses whose membership takes more than one interface to tell.
-
-    Entry k: the references `references[offsets[k]:offsets[k + 1]]` (int32, ascending) with `truths` (uint8, 1 may
-    match, 2 surely matches); all others do not match.
-    """
-
-    offsets: npt.NDArray[np.int64]
-    references: npt.NDArray[np.int32]
-    truths: npt.NDArray[np.uint8]
-
-
-class Answers(NamedTuple):
-    """Per row: `truth` uint8 (0 no rule matches, 1 some may, 2 some do), `match_set` int32 (the rules of that truth),
-    `deciding` int32 (-1 unless some do), `everyone` bool (a rule for all addresses is among those that do).
-    """
-
-    truth: npt.NDArray[np.uint8]
-    match_set: npt.NDArray[np.int32]
-    deciding: npt.NDArray[np.int32]
-    everyone: npt.NDArray[np.bool_]
+@kernel
+def scan(context: npt.NDArray[np.int64]) -> None:
+    """Judge the rows REST[START:STOP]; START tells how far it came, short of STOP if the store is full."""
+    c = address_of(context)
+    while get_i64(c, START) < get_i64(c, STOP):
+        row = get_i64(get_i64(c, REST), get_i64(c, START))
+        if not is_decided(c, row):
+            if not has_room(c, get_i64(c, LARGEST)):
+                return
+            judge(c, row)
+        put_i64(c, START, get_i64(c, START) + 1)
 
 
 @helper
-def service_truth(first: int, last: int, rule_first: int, rule_last: int) -> int:
+def is_decided(c: Number, row: Number) -> Number:
+    """Answer a row if no rule is to be asked about it."""
+    interface = get_i32(get_i64(c, INTERFACE), row)
+    if interface < 0:
+        put_verdict(c, row, UNKNOWN, UNSEEN if interface == -1 else SEVERAL)
+        return True
+    if get_i64(c, EXEMPT) != 0 and is_exempt(c, row):
+        put_verdict(c, row, ACCEPT, BY_EXEMPTION)
+        return True
+    flags, direction = get_u32(get_i64(c, RECORDS), 8 * interface + 1), get_u8(get_i64(c, DIRECTION), row)
+    if flags >> (18 + direction) & 1 != 0:
+        put_verdict(c, row, ACCEPT, UNFILTERED)
+        return True
+    return False
+
+
+@helper
+def judge(c: Number, row: Number) -> None:
+    """Look at every rule of every group of a row's interface, in ascending order of rules."""
+    first = first_service(c, row)
+    last = first + unknown_services(c, row)
+    hi, lo = remote_hi(c, row), remote_lo(c, row)
+    by_address, by_subject = get_i64(c, RULE_OFFSETS), get_i64(c, SUBJECT_OFFSETS)
+    rules, subject_rules = get_i64(c, RULE), get_i64(c, SUBJECT_RULE)
+    orders, lengths = get_i64(c, RULE_ORDER), get_i64(c, RULE_LENGTH)
+    sure, maybe = get_i64(c, MEMBERS) + 4 * get_i64(c, USED_MEMBERS), get_i64(c, MAYBES)
+    record = get_i64(c, RECORDS) + 32 * get_i32(get_i64(c, INTERFACE), row)
+    carried = get_i64(c, GROUPS) + 4 * get_u32(record, 0)
+    sures, maybes, best, deciding, everyone = 0, 0, _WORST, -1, 0
+    for group in range(get_u32(record, 1) & 0xFFFF):
+        table = 2 * get_i32(carried, group) + get_u8(get_i64(c, DIRECTION), row)
+        a, a_end = get_i64(by_address, table), get_i64(by_address, table + 1)
+        s, s_end = get_i64(by_subject, table), get_i64(by_subject, table + 1)
+        while a < a_end or s < s_end:
+            if s == s_end or (a < a_end and get_i32(rules, a) < get_i32(subject_rules, s)):
+                rule, order = get_i32(rules, a), get_u64(orders, a)
+                truth = block_truth(c, a, first, last, hi, lo)
+                if truth == SURE and get_u8(lengths, a) == 0:
+                    everyone = 1
+                a += 1
+            else:
+                rule = get_i32(subject_rules, s)
+                length = matched_length(c, s, hi, lo)
+                truth = subject_truth(c, s, first, last, row, length)
+                order = get_u64(get_i64(c, SUBJECT_ORDER), s)
+                if length >= 0:
+                    order |= np.uint64(_ALL_BITS - length) << np.uint64(56)
+                s += 1
+            if truth == SURE:
+                put_i32(sure, sures, rule)
+                sures += 1
+                if order < best:
+                    best, deciding = order, rule
+            elif truth == MAYBE:
+                put_i32(maybe, maybes, rule)
+                maybes += 1
+    write_verdict(c, row, sures, maybes, deciding, everyone)
+
+
+@helper
+def write_verdict(c: Number, row: Number, sures: Number, maybes: Number, deciding: Number, everyone: Number) -> None:
+    """From the rules that match, or else those that may, to a verdict (docs/semantics.md §9.5, §9.6)."""
+    at = get_i64(get_i64(c, ROW), row)
+    if sures > 0:
+        put_u8(get_i64(c, ACTION), at, ACCEPT)
+        put_u8(get_i64(c, REASON), at, BY_RULE)
+        put_i32(get_i64(c, DECIDING), at, deciding)
+        put_i32(get_i64(c, MATCH_SET), at, content_answer(c, sures, _WORST, deciding, 0))
+        if everyone != 0:
+            mark_untracked(c, row, at)
+        return
+    interface = get_i32(get_i64(c, INTERFACE), row)
+    if maybes > 0 or get_u32(get_i64(c, RECORDS), 8 * interface + 1) >> 16 & 1 != 0:
+        put_verdict(c, row, UNKNOWN, UNRESOLVED)
+        members, maybe = get_i64(c, MEMBERS) + 4 * get_i64(c, USED_MEMBERS), get_i64(c, MAYBES)
+        for i in range(maybes):
+            put_i32(members, i, get_i32(maybe, i))
+        put_i32(get_i64(c, POSSIBLE_SET), at, content_answer(c, maybes, _WORST, -1, 0))
+    else:
+        put_verdict(c, row, 0, 0)
+
+
+@helper
+def first_service(c: Number, row: Number) -> Number:
+    """The lowest service that a row may have (see `tables.columns`)."""
+    protocol = get_u8(get_i64(c, PROTOCOL), row)
+    service = protocol << 17
+    if get_u8(get_i64(c, LATER), row) != 0:
+        return service
+    if protocol in (TCP, UDP):
+        service += get_u16(get_i64(c, DSTPORT), row)
+    elif protocol in (ICMP, ICMPV6):
+        icmp_type, code = get_i16(get_i64(c, ICMP_TYPE), row), get_i16(get_i64(c, ICMP_CODE), row)
+        if icmp_type >= 0:
+            service += 257 * icmp_type + max(0, code)
+    return service
+
+
+@helper
+def unknown_services(c: Number, row: Number) -> Number:
+    """How many more services the row may have, for want of its port, or ICMP type or code."""
+    protocol, later = get_u8(get_i64(c, PROTOCOL), row), get_u8(get_i64(c, LATER), row) != 0
+    if protocol in (TCP, UDP):
+        return 65536 if later else 0
+    if protocol in (ICMP, ICMPV6):
+        if later or get_i16(get_i64(c, ICMP_TYPE), row) < 0:
+            return 256 * 257
+        return 256 if get_i16(get_i64(c, ICMP_CODE), row) < 0 else 0
+    return 0
+
+
+@helper
+def service_truth(first: Number, last: Number, rule_first: Number, rule_last: Number) -> Number:
     """A rule surely matches if it holds all services that the row may have, and may match if it holds some."""
     if rule_last < first or last < rule_first:
         return NO
@@ -70,113 +228,38 @@ def service_truth(first: int, last: int, rule_first: int, rule_last: int) -> int
 
 
 @helper
-def in_block(hi: int, lo: int, block_hi: int, block_lo: int, length: int) -> bool:
-    """Whether a block of `length` leading bits (of 128) has the address."""
-    if length == 0:
-        return True
+def block_truth(c: Number, a: Number, first: Number, last: Number, hi: Number, lo: Number) -> Number:
+    """Whether a rule for a CIDR block matches."""
+    truth = service_truth(first, last, get_u32(get_i64(c, RULE_FIRST), a), get_u32(get_i64(c, RULE_LAST), a))
+    length = get_u8(get_i64(c, RULE_LENGTH), a)
+    if truth == NO or length == 0:
+        return truth
+    if get_i64(c, FAMILY) == 4:
+        length += 96  # an IPv4 address is in the low half, below zeros
+    other_hi, other_lo = hi ^ get_u64(get_i64(c, RULE_HI), a), lo ^ get_u64(get_i64(c, RULE_LO), a)
     if length <= 64:
-        return bool((hi ^ block_hi) >> np.uint64(64 - length) == 0)
-    return bool(hi == block_hi and (lo ^ block_lo) >> np.uint64(128 - length) == 0)
+        return truth if other_hi >> np.uint64(64 - length) == np.uint64(0) else NO
+    return truth if other_hi == np.uint64(0) and other_lo >> np.uint64(_ALL_BITS - length) == np.uint64(0) else NO
 
 
 @helper
-def longest_entry(lists: Any, number: int, hi: int, lo: int) -> int:
-    """The prefix length of the longest entry of a list that has the address, -1 if none."""
-    low, high = lists.offsets[number], lists.offsets[number + 1]
-    while high - low > 1:
-        middle = (low + high) // 2
-        if lists.hi[middle] < hi or (lists.hi[middle] == hi and lists.lo[middle] <= lo):
-            low = middle
-        else:
-            high = middle
-    return int(lists.length[low])
+def matched_length(c: Number, s: Number, hi: Number, lo: Number) -> Number:
+    """For a rule that names a prefix list with entries, the length of the longest that has the address; else -1."""
+    subject = get_i32(get_i64(c, SUBJECT), s)
+    if subject >= 0 or get_u8(get_i64(c, LIST_UNRESOLVED), -1 - subject) != 0:
+        return -1
+    return longest_entry(c, -1 - subject, hi, lo)
 
 
 @helper
-def reference_truth(reference: int, peer: int, target: Any, interfaces: Any, truths: Any) -> int:
-    """Whether the remote address is a member of the group that a reference names."""
-    if peer == -1:
+def subject_truth(c: Number, s: Number, first: Number, last: Number, row: Number, length: Number) -> Number:
+    """Whether a rule that names a group or a prefix list matches; `length` as from `matched_length`."""
+    truth = service_truth(first, last, get_u32(get_i64(c, SUBJECT_FIRST), s), get_u32(get_i64(c, SUBJECT_LAST), s))
+    if truth == NO:
         return NO
-    if peer >= 0:
-        for i in range(interfaces.offsets[peer], interfaces.offsets[peer + 1]):
-            if interfaces.groups[i] == target[reference]:
-                return SURE
-        return NO
-    entry = -2 - peer
-    for i in range(truths.offsets[entry], truths.offsets[entry + 1]):
-        if truths.references[i] == reference:
-            return int(truths.truths[i])
-    return NO
-
-
-@kernel
-def scan(
-    start: int,
-    queries: Any,
-    extra_bits: int,
-    interfaces: Any,
-    by_address: Any,
-    by_subject: Any,
-    prefix_lists: Any,
-    target: npt.NDArray[np.int32],
-    truths: Any,
-    sure: npt.NDArray[np.int32],
-    maybe: npt.NDArray[np.int32],
-    store: Any,
-    answers: Any,
-) -> int:
-    """Answer the queries from `start` on; returns how far it came, short of the end if `store` is full.
-
-    `extra_bits` are the leading bits that block lengths do not count: 96 for IPv4. `sure` and `maybe` are scratch
-    for the rules of one interface.
-    """
-    for row in range(start, len(queries.interface)):
-        if not has_room(store, len(sure)):
-            return row
-        interface, direction, peer = queries.interface[row], queries.direction[row], queries.peer[row]
-        hi, lo, first, last = queries.hi[row], queries.lo[row], queries.first[row], queries.last[row]
-        sures, maybes, best, decides, everyone = 0, 0, np.uint64(0), -1, False
-        for i in range(interfaces.offsets[interface], interfaces.offsets[interface + 1]):
-            table = 2 * np.int64(interfaces.groups[i]) + direction
-            by_address_from, by_address_to = by_address.offsets[table], by_address.offsets[table + 1]
-            by_subject_from, by_subject_to = by_subject.offsets[table], by_subject.offsets[table + 1]
-            a, s = by_address_from, by_subject_from
-            while a < by_address_to or s < by_subject_to:  # both in ascending order of rules
-                if s == by_subject_to or (a < by_address_to and by_address.rule[a] < by_subject.rule[s]):
-                    rule, order = by_address.rule[a], by_address.order[a]
-                    length = by_address.length[a]
-                    truth = service_truth(first, last, by_address.first[a], by_address.last[a])
-                    wide = length == 0
-                    if truth != NO and not in_block(
-                        hi, lo, by_address.hi[a], by_address.lo[a], 0 if wide else length + extra_bits
-                    ):
-                        truth = NO
-                    a += 1
-                else:
-                    rule, order, subject = by_subject.rule[s], by_subject.order[s], by_subject.subject[s]
-                    truth = service_truth(first, last, by_subject.first[s], by_subject.last[s])
-                    wide = False
-                    if truth != NO and subject >= 0:
-                        truth = min(truth, reference_truth(subject, peer, target, interfaces, truths))
-                    elif truth != NO and prefix_lists.unresolved[-1 - subject]:
-                        truth = MAYBE
-                    elif truth != NO:
-                        matched = longest_entry(prefix_lists, -1 - subject, hi, lo)
-                        if matched < 0:
-                            truth = NO
-                        order |= np.uint64(128 - matched) << np.uint64(56)
-                    s += 1
-                if truth == SURE:
-                    sure[sures] = rule
-                    sures += 1
-                    everyone = everyone or wide
-                    if decides < 0 or order < best:
-                        best, decides = order, rule
-                elif truth == MAYBE:
-                    maybe[maybes] = rule
-                    maybes += 1
-        answers.truth[row] = SURE if sures > 0 else MAYBE if maybes > 0 else NO
-        answers.match_set[row] = intern(store, sure, sures) if sures > 0 else intern(store, maybe, maybes)
-        answers.deciding[row] = decides
-        answers.everyone[row] = everyone
-    return len(queries.interface)
+    subject = get_i32(get_i64(c, SUBJECT), s)
+    if subject >= 0:
+        return min(truth, reference_truth(c, subject, get_i32(get_i64(c, PEER), row)))
+    if get_u8(get_i64(c, LIST_UNRESOLVED), -1 - subject) != 0:
+        return MAYBE
+    return truth if length >= 0 else NO

@@ -23,6 +23,7 @@ import numpy.typing as npt
 from sgsim.kernels._jit import helper, kernel
 from sgsim.kernels._memory import (
     Number,
+    address_of,
     get_i32,
     get_i64,
     get_u8,
@@ -62,7 +63,10 @@ __all__ = [
     "EVERYONE",
     "NO_ROOM",
     "OF_PAGE",
+    "content_answer",
+    "has_room",
     "join",
+    "merge",
     "mix",
     "page_answer",
     "part_answer",
@@ -234,22 +238,32 @@ def part_answer(c: Number, node: Number, part: Number, service: Number) -> Numbe
     if not has_room(c, end - begin):
         return NO_ROOM
     members, at = get_i64(c, MEMBERS), get_i64(c, USED_MEMBERS)
-    size, best, deciding, code = 0, _WORST, 0, np.uint64(node)
+    size, best, deciding = 0, _WORST, 0
     for i in range(begin, end):
         row = get_i32(rows, i)
         if get_u32(firsts, row) <= service and service <= get_u32(lasts, row):
             rule, order = get_i32(rules, row), get_u64(orders, row)
             put_i32(members, at + size, rule)
             size += 1
-            code = mix(code, np.uint64(rule))
             if order < best:
                 best, deciding = order, rule
-    answer = find_content(c, code, size)
-    if answer == 0:
-        flags = EVERYONE if get_u8(get_i64(c, RULE_LENGTH), get_i32(rows, begin)) == 0 else 0
-        answer = finish(c, size, best, deciding, flags, np.uint64(OF_CONTENT), code)
+    flags = EVERYONE if get_u8(get_i64(c, RULE_LENGTH), get_i32(rows, begin)) == 0 else 0
+    answer = content_answer(c, size, best, deciding, flags)
     remember(c, first, second, answer)
     return answer
+
+
+@helper
+def content_answer(c: Number, size: Number, best: Number, deciding: Number, flags: Number) -> Number:
+    """The answer, new or not, with the `size` rules that stand behind the last member; there must be room."""
+    if size == 0:
+        return 0
+    members, at = get_i64(c, MEMBERS), get_i64(c, USED_MEMBERS)
+    code = np.uint64(size)
+    for i in range(size):
+        code = mix(code, np.uint64(get_i32(members, at + i)))
+    answer = find_content(c, code, size)
+    return answer if answer != 0 else finish(c, size, best, deciding, flags, np.uint64(OF_CONTENT), code)
 
 
 @helper
@@ -272,6 +286,30 @@ def find_content(c: Number, code: Number, size: Number) -> Number:
             if same:
                 return answer
         place += np.uint64(1)
+
+
+@kernel
+def merge(
+    context: npt.NDArray[np.int64],
+    start: int,
+    offsets: npt.NDArray[np.int64],
+    members: npt.NDArray[np.int32],
+    numbers: npt.NDArray[np.int32],
+) -> int:
+    """Put foreign sets from `start` on into a store; `numbers[i]` is what set i becomes.
+
+    Returns how far it came, short of the end if the store is full.
+    """
+    c = address_of(context)
+    for number in range(start, len(offsets) - 1):
+        first, size = offsets[number], offsets[number + 1] - offsets[number]
+        if not has_room(c, size):
+            return number
+        at = get_i64(c, USED_MEMBERS)
+        for i in range(size):
+            put_i32(get_i64(c, MEMBERS), at + i, np.int64(members[first + i]))
+        numbers[number] = content_answer(c, size, _WORST, -1, 0)
+    return len(offsets) - 1
 
 
 @kernel

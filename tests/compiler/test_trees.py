@@ -8,7 +8,7 @@ import pytest
 from sgsim.compiler.trees import KEYS, build_trees, inner_nodes
 from sgsim.kernels._jit import kernel
 from sgsim.kernels._memory import address_of
-from sgsim.kernels.match import rank
+from sgsim.kernels.match_tables import rank
 
 
 @kernel

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from sgsim.engine import Engine, Snapshot, evaluate, matching
+from sgsim.engine import Engine, Snapshot, evaluate, matching, stores
 from sgsim.flows import AMBIGUOUS, NO_INTERFACE, FlowBlock, FlowTable
 from sgsim.model import (
     CidrPeer,
@@ -68,7 +68,7 @@ def test_threads_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_stores_that_grow_all_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, size in (("_FIRST_ANSWERS", 2), ("_FIRST_MEMBERS", 1), ("_FIRST_SLOTS", 4)):
-        monkeypatch.setattr(matching, name, size)
+        monkeypatch.setattr(stores, name, size)
     for environment, semantics, rows in cases():
         snapshot = Snapshot.of(environment, semantics)
         assert answers(snapshot, rows) == answers(snapshot, rows, scan_only=True)
