@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import random
 import re
 import struct
-import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +23,7 @@ from sgsim.engine.replay import ReplayOptions, replay
 from sgsim.errors import TrafficInputError
 from sgsim.importers import read_environment
 from sgsim.traffic import scan_packets
+from tests.disks import small_disk
 from tests.importers.exports import group, groups_file, interface, permission, rule, write
 from tests.importers.test_mutations import damaged
 from tests.traffic.captures import pcap
@@ -271,20 +270,14 @@ def test_capture_that_vanishes_on_the_way(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 16 kB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(disk)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("mounting a small file system needs root")
-    yield disk
-    subprocess.run(["umount", str(disk)], check=True)
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "disk", kilobytes=16) as disk:
+        yield disk
 
 
 @pytest.mark.parametrize("form", ["csv", "jsonl", "parquet", "flowlog"])
-def test_full_disk(form: str, small_disk: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    output = small_disk / "records"
+def test_full_disk(form: str, disk: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    output = disk / "records"
     output.write_text("yesterday's")
     assert run(["replay", str(SHOP), str(CAPTURE), "--format", form, "-o", str(output)]) == 1
     *notes, line = capfd.readouterr().err.splitlines()
@@ -292,7 +285,7 @@ def test_full_disk(form: str, small_disk: Path, capfd: pytest.CaptureFixture[str
     assert in_order(
         line, f"sgsim: {output}: cannot write: No space left on device", "; make room or choose another place"
     )
-    assert [path.read_text() for path in small_disk.iterdir()] == ["yesterday's"]
+    assert [path.read_text() for path in disk.iterdir()] == ["yesterday's"]
 
 
 # -- damage at random --------------------------------------------------------------------------------------------------

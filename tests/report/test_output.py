@@ -14,6 +14,7 @@ import pytest
 
 from sgsim.errors import OutputError
 from sgsim.report.output import open_output
+from tests.disks import small_disk
 
 MEGABYTE = b"x" * (1 << 20)
 
@@ -106,21 +107,16 @@ def test_devices_are_written_to_and_stay_devices() -> None:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("mounting a small file system needs root")
-    yield disk
-    subprocess.run(["umount", str(disk)], check=True)
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "disk", kilobytes=256) as disk:
+        yield disk
 
 
-def test_full_disk(small_disk: Path) -> None:
+def test_full_disk(disk: Path) -> None:
     expected = "No space left on device; make room"
-    with pytest.raises(OutputError, match=expected), open_output(small_disk / "out") as output:
+    with pytest.raises(OutputError, match=expected), open_output(disk / "out") as output:
         output.write(MEGABYTE)
-    assert list(small_disk.iterdir()) == []
+    assert list(disk.iterdir()) == []
 
 
 def test_limit_on_file_sizes(tmp_path: Path) -> None:
