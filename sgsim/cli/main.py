@@ -30,6 +30,7 @@ VERBS = {
     "usage": ("sgsim.cli.usage:usage_command", "Say which rules the traffic needs, and which could go."),
     "explain": ("sgsim.cli.explain:explain_command", "Say why one flow is accepted or rejected, at both ends."),
     "apply": ("sgsim.cli.apply:apply_command", "Make changes to an environment, as AWS would."),
+    "test": ("sgsim.cli.test:test_command", "Check that groups do what is expected of them, for every packet."),
     "collect": ("sgsim.cli.collect:collect_command", "Export an account with read-only calls (extra: sgsim[aws])."),
 }
 

@@ -3,3 +3,4 @@
 RECORD_SCHEMA = "sgsim.replay.record/1"
 SUMMARY_SCHEMA = "sgsim.replay.summary/1"
 EXPLANATION_SCHEMA = "sgsim.explanation/1"
+EXPECTATIONS_SCHEMA = "sgsim.expectations/1"
