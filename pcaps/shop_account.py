@@ -29,6 +29,8 @@ PREFIX_LISTS = {
     PAYMENTS: ("payment-providers", ACCOUNT, 20, [("198.51.100.32/28", "cards"), ("198.51.100.64/30", "invoices")]),
 }
 
+DENIED = "192.0.2.0/24"  # no business with the shop, says the network ACL of the public subnets
+
 SUBNETS = {  # name: (id, IPv4, IPv6 or None)
     "public-a": ("subnet-01d4c7b9a3e5f6081", "10.20.0.0/24", "2001:db8:20::/64"),
     "public-b": ("subnet-02e5d8cab4f607192", "10.20.1.0/24", "2001:db8:20:1::/64"),
@@ -541,11 +543,51 @@ def vpc_peering_connections() -> dict[str, Any]:
     }
 
 
+def network_acls() -> dict[str, Any]:
+    """The default ACL allows everything; that of the public subnets denies one network first."""
+
+    def entry(number: int, block: str, action: str, *, egress: bool) -> dict[str, Any]:
+        kind = "Ipv6CidrBlock" if ":" in block else "CidrBlock"
+        return {kind: block, "Egress": egress, "Protocol": "-1", "RuleAction": action, "RuleNumber": number}
+
+    def acl(name: str, subnets: list[str], denied: list[str]) -> dict[str, Any]:
+        acl_id = identifier("acl", name)
+        entries = [entry(90 + n, block, "deny", egress=False) for n, block in enumerate(denied)]
+        for egress in (True, False):
+            entries += [
+                entry(100, "0.0.0.0/0", "allow", egress=egress),
+                entry(101, "::/0", "allow", egress=egress),
+                entry(32767, "0.0.0.0/0", "deny", egress=egress),
+                entry(32768, "::/0", "deny", egress=egress),
+            ]
+        return {
+            "Associations": [
+                {
+                    "NetworkAclAssociationId": identifier("aclassoc", subnet),
+                    "NetworkAclId": acl_id,
+                    "SubnetId": SUBNETS[subnet][0],
+                }
+                for subnet in subnets
+            ],
+            "Entries": entries,
+            "IsDefault": not denied,
+            "NetworkAclId": acl_id,
+            "Tags": tags(name),
+            "VpcId": VPC,
+            "OwnerId": ACCOUNT,
+        }
+
+    return {
+        "NetworkAcls": [acl("default", ["app-a", "db-a"], []), acl("shop-public", ["public-a", "public-b"], [DENIED])]
+    }
+
+
 def documents() -> dict[str, dict[str, Any]]:
     """File name → document, as `aws ec2 describe-… > file` would leave them."""
     return {
         "instances.json": instances(),
         "managed-prefix-lists.json": managed_prefix_lists(),
+        "network-acls.json": network_acls(),
         "network-interfaces.json": network_interfaces(),
         "security-group-rules.json": security_group_rules(),
         "security-groups.json": security_groups(),

@@ -162,10 +162,10 @@ class Agreement:
         pairs = verdicts.action[said].astype(np.int64) * 2 + recorded[said]
         self.counts += np.bincount(pairs, minlength=2 * len(Verdict)).reshape(len(Verdict), 2)
         differs = said & (verdicts.action != recorded)
-        self._note_agreement(batch, np.flatnonzero(said & ~differs))
         rows = np.flatnonzero(differs)
         if len(rows):
             self._add_groups(batch, rows)
+        self._note_agreement(batch, np.flatnonzero(said & ~differs))
 
     def _add_groups(self, batch: LogVerdicts, rows: npt.NDArray[np.int64]) -> None:
         acl = self.acls.ask(batch.verdicts, rows)

@@ -42,6 +42,11 @@ class Request:
     decapsulate: bool
     aggregation: str
     semantics: Semantics
+    log_format: str | None = None
+    join_window: int | None = None
+    likely: bool = False
+    exit_code: bool = False
+    min_agreement: float | None = None
 
     def described(self) -> dict[str, Any]:
         """The options that change verdicts or records, for the report."""
@@ -108,15 +113,40 @@ def _plain(value: Any) -> Any:
     show_default=True,
     help="Seconds of a record's interval; none: one record per flow.",
 )
+@click.option("--log-format", metavar="FORMAT", help="Flow logs without header line: '${version} ${vpc-id} …'.")
+@click.option(
+    "--join-window",
+    type=click.IntRange(0, 86_400),
+    metavar="SECONDS",
+    help="Flow logs: how long a record may come after later ones.  [default: 900]",
+)
+@click.option(
+    "--likely",
+    is_flag=True,
+    help="Flow logs: say what is likely, instead of UNKNOWN, where the log does not show who opened a connection.",
+)
+@click.option(
+    "--exit-code",
+    is_flag=True,
+    help="Flow logs: exit with 2 if less than --min-agreement agrees with the log's actions.",
+)
+@click.option(
+    "--min-agreement",
+    type=click.FloatRange(0, 100),
+    metavar="PERCENT",
+    help="Flow logs, with --exit-code: how much must agree.  [default: 100]",
+)
 @semantics_option
 @manners_options
 @click.pass_obj
-def replay_command(manners: Manners, /, **arguments: Any) -> None:
-    """Judge the packets of TRAFFIC (pcap, pcapng; gzip, zstd; - for stdin) by the security groups in ENV.
+def replay_command(manners: Manners, /, **arguments: Any) -> int:
+    """Judge the packets or records of TRAFFIC by the security groups in ENV.
 
-    ENV is a file or a directory of what `aws ec2 describe-…` prints, or what `sgsim collect` wrote.
+    TRAFFIC is captures (pcap, pcapng; gzip, zstd), or VPC flow logs (text, gzip, Parquet, CloudWatch JSON; files,
+    directories, globs, s3://); - is stdin. ENV is a file or a directory of what `aws ec2 describe-…` prints, or what
+    `sgsim collect` wrote.
     """
-    Run(Request(**arguments), manners).run()
+    return Run(Request(**arguments), manners).run()
 
 
 class Run:
@@ -125,12 +155,31 @@ class Run:
     def __init__(self, request: Request, manners: Manners) -> None:
         self.request, self.manners = request, manners
 
-    def run(self) -> None:
-        """Raises SgsimError."""
+    def run(self) -> int:
+        """The exit code. Raises SgsimError."""
         from sgsim.engine.warm import warming
+        from sgsim.traffic.kinds import TrafficKind, kind_of_traffic
 
         with warming():
+            if self.request.log_format or kind_of_traffic(self.request.traffic) is TrafficKind.FLOW_LOGS:
+                from sgsim.cli.replay_logs import LogRun
+
+                return LogRun(self.request, self.manners).run()
+            self.check_captures()
             self.replay()
+        return 0
+
+    def check_captures(self) -> None:
+        """Raise UsageError for options that are about flow logs only."""
+        asked = self.request
+        for name, value in (
+            ("--join-window", asked.join_window),
+            ("--likely", asked.likely or None),
+            ("--exit-code", asked.exit_code or None),
+            ("--min-agreement", asked.min_agreement),
+        ):
+            if value is not None:
+                raise click.UsageError(f"{name} is for flow logs; these are captures")
 
     def replay(self) -> None:
         from sgsim.engine import Snapshot

@@ -48,6 +48,7 @@ from sgsim.kernels.joining_layout import (
     JOIN_OPENER_RULES,
     KIND_ICMP,
     KIND_TCP,
+    LARGEST_HEADERS,
     LIMIT_CLOSING,
     LIMIT_HALF_OPEN,
     LIMIT_LEAST,
@@ -58,6 +59,7 @@ from sgsim.kernels.joining_layout import (
     OPTION_MIDSTREAM,
     OPTION_RELATED,
     PLAIN,
+    SIDE_DATA,
     SIDE_END,
     SIDE_FIN,
     SIDE_FIRST,
@@ -159,6 +161,7 @@ def clear_connection(connection: Number) -> None:
         connection[at + SIDE_OPENED] = 0
         connection[at + SIDE_FIRST] = connection[at + SIDE_START] = -1
         connection[at + SIDE_END] = connection[at + SIDE_FIN] = -1
+        connection[at + SIDE_DATA] = 0
     connection[JOIN_CLOSE_FROM], connection[JOIN_CLOSE_TO] = NEVER, -1
     connection[JOIN_CLOSED] = connection[JOIN_ESTABLISHED] = 0
     connection[JOIN_OPENER] = connection[JOIN_OPENER_RULES] = -1
@@ -198,6 +201,7 @@ def _life(connection: Number, limits: Number, opener: Number, now: Number, flags
     seen = connection[at + SIDE_END] if connection[at + SIDE_END] < now else connection[at + SIDE_START]
     answered = connection[(1 - opener) * SIDE_WORDS + SIDE_FIRST]
     established = connection[JOIN_ESTABLISHED] or -1 < answered < seen
+    established = established or (connection[at + SIDE_DATA] and -1 < answered <= seen)
     least = limits[LIMIT_LEAST] if established else limits[LIMIT_HALF_OPEN]
     # A SYN on a connection that is closing asks for a new one, and where flags are not told any packet may be one.
     closing = 0 if flags == _NOT_TOLD or (flags >= 0 and flags & _SYN) else limits[LIMIT_CLOSING]
@@ -247,8 +251,16 @@ def _reply(row: Number) -> Number:
 @helper
 def _open_question(flow: Number) -> Number:
     """UNKNOWN; the rules that may match are its own, or those that may have let the other direction in."""
-    row = flow[FLOW_RULES] if flow[FLOW_BITS] >> BIT_POSSIBLE & 1 else flow[FLOW_REVERSE]
-    return _UNKNOWN | _UNRESOLVED << REASON_SHIFT | 1 << INITIATING_SHIFT | max(row, 0) << RULES_SHIFT
+    bits = flow[FLOW_BITS]
+    row = flow[FLOW_RULES] if bits >> BIT_POSSIBLE & 1 else flow[FLOW_REVERSE]
+    return _unknown(max(np.int64(row), 0), bits)
+
+
+@helper
+def _unknown(row: Number, bits: Number) -> Number:
+    """UNKNOWN with rules that may match; it does not open a connection if its ports look like a server's."""
+    initiating = np.int64((bits >> BIT_PORTS & 3) != 0)
+    return _UNKNOWN | _UNRESOLVED << REASON_SHIFT | initiating << INITIATING_SHIFT | row << RULES_SHIFT
 
 
 @helper
@@ -277,8 +289,7 @@ def _accepted(flow: Number, flags: Number, now: Number, connection: Number, stat
                 and _life(connection, limits, direction, now, flags) != _ALIVE
             )
         ):
-            word = _UNKNOWN | _UNRESOLVED << REASON_SHIFT | 1 << INITIATING_SHIFT | row << RULES_SHIFT
-            return word, BY_NOTHING | OPEN_QUESTION
+            return _unknown(row, bits), BY_NOTHING | OPEN_QUESTION
     if opener < 0 or opener == direction:
         return _own(codes, row, 1), evidence
     if opens == 2 and rules >= 0:
@@ -332,8 +343,7 @@ def _answer(flow: Number, flags: Number, now: Number, state: Number, options: Nu
     if codes[row] & 3 == _ACCEPT:
         return _accepted(flow, flags, -1 if late else now, connection, state, options)
     if bits >> BIT_FRAGMENT & 1:
-        word = _UNKNOWN | _UNRESOLVED << REASON_SHIFT | 1 << INITIATING_SHIFT | row << RULES_SHIFT
-        return word, BY_NOTHING
+        return _unknown(row, bits), BY_NOTHING
     if _kind(bits) == KIND_ICMP and options & OPTION_RELATED:
         return _open_question(flow), BY_NOTHING | OPEN_QUESTION
     if bits >> BIT_REVERSE_OPENS & 3 == 0:
@@ -376,6 +386,7 @@ def _renew(connection: Number, flow: Number, flags: Number, start: Number, limit
     if _life(connection, limits, flow[FLOW_DIRECTION], start, flags if tcp else _NO_FLAGS) != _ALIVE:
         connection[JOIN_ESTABLISHED] = 0
         connection[SIDE_FIRST] = connection[SIDE_WORDS + SIDE_FIRST] = -1
+        connection[SIDE_DATA] = connection[SIDE_WORDS + SIDE_DATA] = 0
     if tcp and flags >= 0 and not flags & _SYN and quiet_since(connection) < 0:
         connection[JOIN_ESTABLISHED] = 1
 
@@ -518,6 +529,9 @@ def join(
             accepted = words[i] & 3 == _ACCEPT
             opens = _opens(flow[FLOW_BITS], flags, accepted, options)
             _remember(connection, flow, flags, now, records.end[i], accepted, opens)
+            told = records.packets[i] >= 0 and _kind(flow[FLOW_BITS]) == KIND_TCP
+            if told and records.bytes[i] > LARGEST_HEADERS * records.packets[i]:
+                connection[flow[FLOW_DIRECTION] * SIDE_WORDS + SIDE_DATA] = 1
         at = stop
     return late_records
 

@@ -34,14 +34,16 @@ BIT_PORTS = 10  # 2 bits: 1 + what the ports say
 BIT_POSSIBLE = 12  # the rules of its own direction name rules that may match
 
 # A connection at one interface, 64-bit numbers. Those of a side come twice, ingress first.
-SIDE_WORDS = 5
-SIDE_OPENED, SIDE_FIRST, SIDE_START, SIDE_END, SIDE_FIN = range(5)
-JOIN_CLOSE_FROM, JOIN_CLOSE_TO, JOIN_CLOSED, JOIN_ESTABLISHED = 10, 11, 12, 13
-JOIN_OPENER, JOIN_OPENER_RULES, JOIN_OPENER_OPENS, JOIN_EVIDENCE = 14, 15, 16, 17
-JOIN_LAST, JOIN_MURKY, JOIN_LIMITS = 18, 19, 20  # JOIN_LIMITS: row of limits << 2 | kind
-TIE_TIME, TIE_COUNT, TIE_FLAGS, TIE_UNTOLD, TIE_FLOW = 21, 22, 24, 26, 28  # all but the time: one for each side
-JOIN_ENDED = 30  # when a FIN or RST was last seen, -1 for never since the last SYN
-JOIN_WORDS = 32
+SIDE_WORDS = 6
+SIDE_OPENED, SIDE_FIRST, SIDE_START, SIDE_END, SIDE_FIN, SIDE_DATA = range(6)
+JOIN_CLOSE_FROM, JOIN_CLOSE_TO, JOIN_CLOSED, JOIN_ESTABLISHED = 12, 13, 14, 15
+JOIN_OPENER, JOIN_OPENER_RULES, JOIN_OPENER_OPENS, JOIN_EVIDENCE = 16, 17, 18, 19
+JOIN_LAST, JOIN_MURKY, JOIN_LIMITS = 20, 21, 22  # JOIN_LIMITS: row of limits << 2 | kind
+JOIN_ENDED = 23  # when a FIN or RST was last seen, -1 for never since the last SYN
+TIE_TIME, TIE_COUNT, TIE_FLAGS, TIE_UNTOLD, TIE_FLOW = 24, 25, 27, 29, 31  # all but the time: one for each side
+JOIN_WORDS = 33
+
+LARGEST_HEADERS = 100  #: bytes: IPv6 and TCP with all options; a larger packet carries data
 
 NEVER = 1 << 60
 
@@ -82,12 +84,17 @@ class RecordColumns(NamedTuple):
 
 
 class Records(NamedTuple):
-    """n records in the order of their start: log flow (int32), seconds (int64), TCP flags (int16, -1 not told)."""
+    """n records in the order of their start: log flow (int32), seconds (int64), TCP flags (int16, -1 not told).
+
+    `packets` and `bytes` int64, -1 not told.
+    """
 
     flow: npt.NDArray[Any]
     start: npt.NDArray[Any]
     end: npt.NDArray[Any]
     tcp_flags: npt.NDArray[Any]
+    packets: npt.NDArray[Any]
+    bytes: npt.NDArray[Any]
 
 
 class JoinState(NamedTuple):

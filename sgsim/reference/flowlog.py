@@ -23,6 +23,7 @@ __all__ = ["LogAnswer", "LogRecord", "judge_records", "ports_say"]
 
 FIN, SYN, RST, SYN_ACK = 1, 2, 4, 18
 NEVER = 1 << 60
+LARGEST_HEADERS = 100  # bytes: IPv6 and TCP with all options
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,8 @@ class LogRecord:
     vpc_id: str | None = None
     plain_src: int | None = None
     plain_dst: int | None = None
+    packets: int | None = None
+    bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,7 @@ class Side:
     last_start: int = -1
     last_end: int = -1
     fin: int = -1
+    data: bool = False
 
 
 @dataclass(slots=True)
@@ -372,7 +376,7 @@ class _LogTracker:
             return Life.DEAD
         seen = side.last_end if side.last_end < now else side.last_start
         answered = connection.sides[opposite(opener)].first_start
-        established = connection.established or -1 < answered < seen
+        established = connection.established or -1 < answered < seen or (side.data and -1 < answered <= seen)
         least = limits.least if established else limits.half_open
         # A SYN on a connection that is closing asks for a new one, and where flags are not told any packet may be one.
         may_ask = one.record.protocol == TCP and (one.record.tcp_flags is None or one.record.tcp_flags & SYN)
@@ -396,7 +400,7 @@ class _LogTracker:
         if self.life(one, connection, one.direction) is not Life.ALIVE:
             connection.established = False
             for side in connection.sides:
-                side.first_start = -1
+                side.first_start, side.data = -1, False
         told = record.protocol == TCP and record.tcp_flags is not None
         if told and not (record.tcp_flags or 0) & SYN and connection.quiet_since < 0:
             connection.established = True
@@ -414,6 +418,7 @@ class _LogTracker:
         side.last_start, side.last_end = record.start, max(side.last_end, record.end)
         if side.first_start < 0:
             side.first_start = record.start
+        side.data |= carries_data(record)
         self.note_closing(connection, one, answer)
 
     def note_closing(self, connection: LogConnection, one: Placed, answer: LogAnswer) -> None:
@@ -476,6 +481,12 @@ def packet_of(record: LogRecord, *, reversed_: bool = False) -> Packet:
 
 def is_fragment(record: LogRecord) -> bool:
     return record.protocol in (TCP, UDP) and record.srcport == record.dstport == 0
+
+
+def carries_data(record: LogRecord) -> bool:
+    """Whether TCP segments with data are among the packets: more than headers, with all options, would take."""
+    known = record.protocol == TCP and record.packets is not None and record.bytes is not None
+    return known and (record.bytes or 0) > LARGEST_HEADERS * max(record.packets or 0, 0)
 
 
 def pure_syn(flags: int | None) -> bool:
@@ -581,6 +592,7 @@ def unknown(one: Placed, possible: frozenset[str]) -> LogAnswer:
         Verdict.UNKNOWN,
         Reason.UNRESOLVED,
         possible_rule_ids=possible,
+        initiating=ports_of(one) >= 0,
     )
 
 

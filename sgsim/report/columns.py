@@ -53,6 +53,8 @@ _DIRECTIONS = ("ingress", "egress", None)
 class Names:
     """Names what a batch of Verdicts refers to by number; `columns` gives the fields of its records."""
 
+    fields: tuple[str, ...] = FIELDS
+
     def __init__(self, environment: Environment, interface_ids: Sequence[str], rule_ids: Sequence[str]) -> None:
         known = [environment.interfaces.get(name) for name in interface_ids]
         # the last entry is for records without an interface: code -1
@@ -61,8 +63,17 @@ class Names:
         self._vpcs = [*(interface and interface.vpc_id for interface in known), None]
         self._rules = [*rule_ids, None]
 
-    def columns(self, verdicts: Verdicts) -> dict[str, Column]:
-        """The columns of FIELDS, in that order."""
+    def blocks(self, batch: Any) -> Iterator[Any]:
+        """A batch in pieces of at most BLOCK rows."""
+        return blocks(batch)
+
+    def verdicts_of(self, batch: Any) -> Verdicts:
+        """The verdicts of a batch."""
+        verdicts: Verdicts = batch
+        return verdicts
+
+    def columns(self, verdicts: Any) -> dict[str, Column]:
+        """The columns of `fields`, in that order."""
         known = verdicts.interface >= 0
         interface = np.where(known, verdicts.interface, len(self._interfaces) - 1).astype(np.int32)
         nowhere = verdicts.interface == NO_INTERFACE

@@ -15,9 +15,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sgsim.report.columns import FIELDS, Coded, Column, Names, Numbers, blocks
+from sgsim.report.columns import Coded, Column, Names, Numbers
 from sgsim.report.schemas import RECORD_SCHEMA
-from sgsim.verdicts import Verdict, Verdicts
+from sgsim.verdicts import Verdict
 
 __all__ = ["RECORD_FORMATS", "RecordWriter", "record_writer"]
 
@@ -25,7 +25,7 @@ __all__ = ["RECORD_FORMATS", "RecordWriter", "record_writer"]
 class RecordWriter(Protocol):
     """Takes batches of records; `finish` completes the document and returns notes for people about what it lacks."""
 
-    def write(self, verdicts: Verdicts) -> None: ...
+    def write(self, verdicts: Any) -> None: ...
 
     def finish(self) -> list[str]: ...
 
@@ -53,8 +53,8 @@ class _Lines:
         """What a line is made of, in order: constants and columns of text."""
         raise NotImplementedError
 
-    def write(self, verdicts: Verdicts) -> None:
-        for block in blocks(verdicts):
+    def write(self, verdicts: Any) -> None:
+        for block in self.names.blocks(verdicts):
             self.write_columns(self.names.columns(block))
 
     def finish(self) -> list[str]:
@@ -84,7 +84,9 @@ class JsonlWriter(_Lines):
 class CsvWriter(_Lines):
     """RFC 4180 with a header line; `-` for what a record does not have, rule ids separated by blanks."""
 
-    header = ",".join(FIELDS) + "\n"
+    def __init__(self, output: BinaryIO, names: Names) -> None:
+        super().__init__(output, names)
+        self.header = ",".join(names.fields) + "\n"
 
     def pieces(self, columns: dict[str, Column]) -> list[Any]:
         return _separated([_texts(column, _csv_text, "-") for column in columns.values()], ",")
@@ -103,9 +105,10 @@ class FlowLogWriter(_Lines):
         self.unknown = 0
         self.header = " ".join(["version", *(name.replace("_", "-") for name in self.FIELDS), "log-status\n"])
 
-    def write(self, verdicts: Verdicts) -> None:
-        for block in blocks(verdicts):
-            sayable = (block.action != Verdict.UNKNOWN) & (block.interface >= 0)
+    def write(self, verdicts: Any) -> None:
+        for block in self.names.blocks(verdicts):
+            judged = self.names.verdicts_of(block)
+            sayable = (judged.action != Verdict.UNKNOWN) & (judged.interface >= 0)
             self.unknown += int(np.count_nonzero(~sayable))
             columns = self.names.columns(block)
             self.write_columns({name: _filtered(columns[name], sayable) for name in self.FIELDS})
@@ -128,7 +131,8 @@ class ParquetWriter:
 
     def __init__(self, output: BinaryIO, names: Names) -> None:
         self.output, self.names = output, names
-        self.schema = _SCHEMA.with_metadata({"sgsim_schema": RECORD_SCHEMA})
+        fields = [(name, _TYPES.get(name, pa.string())) for name in names.fields]
+        self.schema = pa.schema(fields).with_metadata({"sgsim_schema": RECORD_SCHEMA})
         self.waiting: list[Any] = []
 
     @cached_property
@@ -138,8 +142,8 @@ class ParquetWriter:
 
         return pq.ParquetWriter(self.output, self.schema, compression="zstd")
 
-    def write(self, verdicts: Verdicts) -> None:
-        for block in blocks(verdicts):
+    def write(self, verdicts: Any) -> None:
+        for block in self.names.blocks(verdicts):
             columns = self.names.columns(block).values()
             arrays = [_array(column, field.type) for column, field in zip(columns, self.schema)]
             self.waiting.append(pa.RecordBatch.from_arrays(arrays, schema=self.schema))
@@ -171,7 +175,6 @@ _TYPES: dict[str, Any] = {
     **dict.fromkeys(("fragment", "initiating"), pa.bool_()),
     **dict.fromkeys(("rule_ids", "possible_rule_ids"), pa.list_(pa.string())),
 }
-_SCHEMA = pa.schema([(name, _TYPES.get(name, pa.string())) for name in FIELDS])
 
 
 def _array(column: Column, type_: Any) -> Any:

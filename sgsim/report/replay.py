@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from sgsim.model import Environment
 from sgsim.report.labels import Labels
+from sgsim.report.logs import LogPart
 from sgsim.report.situations import Line, Situation
 from sgsim.report.style import listed
 from sgsim.report.tally import RuleHits, Tally
@@ -64,7 +65,8 @@ class ReplayReport:
 
     `source` is where the environment was read from, `options` those that change verdicts or records, by name.
     `vantage` is the interface at which everything was captured, if the user said so. `nearest` gives, for a line of
-    a situation, words about the rules that came nearest to matching.
+    a situation, words about the rules that came nearest to matching. `log` is there if the traffic was flow logs; then
+    `files` is empty, and `summary` counts flows only.
     """
 
     source: str
@@ -76,3 +78,4 @@ class ReplayReport:
     options: Mapping[str, Any] = field(default_factory=dict)
     vantage: str | None = None
     nearest: Callable[[Situation, Line], Sequence[str]] = lambda _situation, _line: ()
+    log: LogPart | None = None

@@ -9,6 +9,7 @@ import msgspec
 
 from sgsim.flows import AMBIGUOUS, INGRESS, NO_INTERFACE
 from sgsim.model import ICMP, ICMPV6
+from sgsim.report.logs_json import agreement_json, log_file_json, log_json
 from sgsim.report.replay import FileCounts, ReplayReport, environment_warnings
 from sgsim.report.schemas import SUMMARY_SCHEMA
 from sgsim.report.situations import Line, situations
@@ -27,8 +28,12 @@ def replay_json(report: ReplayReport) -> bytes:
         "schema": SUMMARY_SCHEMA,
         "environment": report.source,
         "options": dict(report.options),
-        "traffic": [_file(file) for file in report.files],
-        "packets": {
+        "traffic": [log_file_json(file) for file in report.log.files]
+        if report.log
+        else [_file(file) for file in report.files],
+        "packets": None
+        if report.log
+        else {
             "judged": summary.packets - summary.neighbour_discovery,
             "neighbour_discovery": summary.neighbour_discovery,
             "backwards": summary.backwards,
@@ -47,6 +52,8 @@ def replay_json(report: ReplayReport) -> bytes:
         ],
         "warnings": environment_warnings(report.labels.environment),
     }
+    if report.log:
+        document |= {"log": log_json(report.log), "agreement": agreement_json(report.log, report.labels)}
     return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
 
 
@@ -81,7 +88,7 @@ def _situations(report: ReplayReport, verdict: Verdict) -> Iterable[dict[str, An
             "disagreement": arrived,
             "interface_id": report.labels.interface_ids[situation.interface] if situation.interface >= 0 else None,
             "ambiguous": situation.interface == AMBIGUOUS,
-            "flow_direction": ("ingress" if situation.direction == INGRESS else "egress") if known else None,
+            "flow_direction": ("ingress", "egress", None)[situation.direction] if known else None,
             **_count(situation.count),
             "services": [_line(report, line) for line in situation.lines],
         }

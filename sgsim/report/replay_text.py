@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from sgsim.flows import AMBIGUOUS, INGRESS, NO_INTERFACE
+from sgsim.flows import AMBIGUOUS, EGRESS, INGRESS, NO_INTERFACE
+from sgsim.model import ICMP, ICMPV6, TCP, UDP
+from sgsim.report.logs_text import agreement_text, log_files_text
 from sgsim.report.replay import FileCounts, ReplayReport, environment_warnings
 from sgsim.report.situations import Line, Situation, service_text, situations
 from sgsim.report.style import Style, clean, columns, counted, listed, number, span
@@ -35,6 +37,7 @@ def replay_text(report: ReplayReport, style: Style) -> str:
     parts = [
         _traffic(report, style),
         _verdicts(report, style),
+        agreement_text(report.log, report.labels, style) if report.log else (),
         *(_situations(report, style, *chapter) for chapter in _chapters(report)),
         _rules(report, style),
         _remarks(report, style),
@@ -44,7 +47,7 @@ def replay_text(report: ReplayReport, style: Style) -> str:
 
 def _traffic(report: ReplayReport, style: Style) -> Iterator[str]:
     yield style.heading("Traffic")
-    yield from _files(report.files)
+    yield from log_files_text(report.log) if report.log else _files(report.files)
     summary = report.summary
     if summary.neighbour_discovery:
         yield f"  {counted(summary.neighbour_discovery, 'packet')} of neighbour discovery: counted, not judged"
@@ -81,7 +84,7 @@ def _verdicts(report: ReplayReport, style: Style) -> Iterator[str]:
     yield style.heading("Verdicts") + f"  {style(_unit(report), 'dim')}"
     totals = report.tally.totals
     if not totals:
-        yield "  none: no packet could be judged"
+        yield f"  none: no {'record' if report.log else 'packet'} could be judged"
         return
     rows: list[tuple[str, str, str, str, str]] = [("", "records", "packets", "bytes", "")]
     looks: list[Verdict | None] = [None]
@@ -99,12 +102,17 @@ def _verdicts(report: ReplayReport, style: Style) -> Iterator[str]:
             looks.append(None)
     for line, verdict_ in zip(columns(rows, "<>>><"), looks):
         yield line if verdict_ is None else style.verdict(verdict_, line)
+    if report.log:
+        yield f"  {counted(report.summary.flows, 'flow')}"
+        return
     paths = report.summary.paths
     whole = ", ".join(f"{number(paths.get(verdict, 0))} {verdict.name}" for verdict in (ACCEPT, REJECT, UNKNOWN))
     yield f"  {counted(report.summary.flows, 'flow')}; packets by their whole path, both ends: {whole}"
 
 
 def _unit(report: ReplayReport) -> str:
+    if report.log:
+        return "one record as the log has it"
     aggregation = report.options.get("aggregation", 600)
     interval = "" if aggregation in (None, "none") else f" and {aggregation} seconds"
     return f"one record per interface, direction, flow{interval}"
@@ -162,6 +170,8 @@ def _where(report: ReplayReport, situation: Situation) -> str:
     reason = Reason(situation.reason)
     if situation.interface == NO_INTERFACE:
         return f"at no known interface: {_REASONS[reason]}"
+    if situation.direction not in (INGRESS, EGRESS):
+        return f"{report.labels.interface(situation.interface)}: the log does not tell the direction"
     direction = "ingress" if situation.direction == INGRESS else "egress"
     groups = listed(report.labels.groups_of(situation.interface))
     place = f"{report.labels.interface(situation.interface)} {direction}"
@@ -188,10 +198,15 @@ def _advice(report: ReplayReport, situation: Situation) -> Iterator[str]:
     """What to do about an unknown verdict; a rejected one shows its nearest misses instead."""
     if situation.reason == Reason.NO_INTERFACE:
         yield "advice: is the export complete (describe-network-interfaces of every account and Region involved)?"
+    elif situation.direction not in (INGRESS, EGRESS):
+        yield "advice: publish the log with flow-direction; nothing here tells which way these records go"
     elif situation.reason == Reason.AMBIGUOUS_INTERFACE or situation.interface == AMBIGUOUS:
         yield "advice: say which VPC is meant with --vpc, or where the capture was taken with --vantage"
     elif situation.action == Verdict.UNKNOWN:
         rules = sorted({rule for line in situation.lines for rule in line.possible_rules})
+        if report.log and rules:
+            yield from _log_advice(report, situation, rules)
+            return
         for rule in rules[:3]:
             yield f"may match: {report.labels.rule(report.labels.rule_ids[rule])}"
         if any(line.key.fragment for line in situation.lines):
@@ -200,6 +215,20 @@ def _advice(report: ReplayReport, situation: Situation) -> Iterator[str]:
             yield "advice: add what these rules refer to (the other account's interfaces, the prefix list's entries)"
         else:
             yield "advice: add describe-security-groups and describe-network-interfaces of what is missing"
+
+
+def _log_advice(report: ReplayReport, situation: Situation, rules: Sequence[int]) -> Iterator[str]:
+    """What a flow log leaves open; rules of the other direction may have opened a connection."""
+    labels = report.labels
+    for rule in rules[:3]:
+        known = labels.rules.get(labels.rule_ids[rule])
+        reply = known is not None and int(known[0].direction) != situation.direction
+        yield f"{'may be let in as a reply by' if reply else 'may match'}: {labels.rule(labels.rule_ids[rule])}"
+    keys = [line.key for line in situation.lines]
+    if any(key.protocol in (ICMP, ICMPV6) for key in keys):
+        yield "a flow log does not tell the type of ICMP"
+    if any(key.protocol in (TCP, UDP) and key.service == 0 for key in keys):
+        yield "records without ports are later fragments, whose ports nobody tells"
 
 
 def _rules(report: ReplayReport, style: Style) -> Iterator[str]:

@@ -59,6 +59,10 @@ class _Raw:
         self.position += n
         return n
 
+    def put_back(self, head: bytes) -> None:
+        """Bytes that somebody took from the file to see what it is; they are read first."""
+        self._head = head + self._head
+
     def peek(self, n: int) -> bytes:
         """The first n bytes (fewer at the end of the file), left to be read again."""
         while len(self._head) < n:
@@ -151,6 +155,15 @@ class _Zstd(_Compressed):
             return 0
 
 
+def _looked_at(buffered: Any) -> bytes:
+    """What Python has buffered of standard input: whoever looked at it to tell its kind left it there."""
+    peek = getattr(buffered, "peek", None)
+    try:
+        return bytes(buffered.read1(len(peek()))) if peek else b""
+    except (OSError, ValueError):
+        return b""  # reading will say what is wrong
+
+
 def open_stream(path: str | os.PathLike[str]) -> ByteStream:
     """Open a capture for reading, `-` being standard input; compression is told by its magic number.
 
@@ -159,6 +172,7 @@ def open_stream(path: str | os.PathLike[str]) -> ByteStream:
     if os.fspath(path) == "-":
         buffered = sys.stdin.buffer
         raw = _Raw(getattr(buffered, "raw", buffered), "<stdin>", None, owned=False)
+        raw.put_back(_looked_at(buffered))
     else:
         name = os.fspath(path)
         try:

@@ -161,7 +161,7 @@ def test_a_group_that_is_not_described() -> None:
 def test_rule_changed_only_if_later_records_agree() -> None:
     before, after = [(came(22, t), ACCEPT) for t in (100, 200)], [(came(22, t), REJECT) for t in (1000, 1100)]
     assert causes(compared(network(acls=[]), before + after)) == {"RULE_CHANGED": 2}
-    assert causes(compared(network(acls=[]), after[:1] + [(came(22, 5000), ACCEPT)])) == {"UNEXPLAINED": 1}
+    assert causes(compared(network(acls=[]), [*after[:1], (came(22, 5000), ACCEPT)])) == {"UNEXPLAINED": 1}
 
 
 def test_what_nothing_speaks_for_is_unexplained() -> None:

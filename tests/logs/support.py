@@ -51,7 +51,6 @@ def batch_of(records: Sequence[LogRecord], recorded: Sequence[int] | None = None
             columns[f"{prefix}{end}_family"] = numbers(families, np.uint8)
             columns[f"{prefix}{end}_hi"] = numbers(((value or 0) >> 64 for value in values), np.uint64)
             columns[f"{prefix}{end}_lo"] = numbers(((value or 0) & LOW for value in values), np.uint64)
-    nothing = np.full(n, -1, np.int64)
     none = Ids(np.full(n, -1, np.int32), [])
     empty = Ids(np.empty(0, np.int32), [])
     no_time, no_status = np.empty(0, np.int64), np.empty(0, np.uint8)
@@ -61,8 +60,8 @@ def batch_of(records: Sequence[LogRecord], recorded: Sequence[int] | None = None
         srcport=numbers((record.srcport for record in records), np.uint16),
         dstport=numbers((record.dstport for record in records), np.uint16),
         protocol=numbers((record.protocol for record in records), np.uint8),
-        packets=nothing,
-        bytes=nothing.copy(),
+        packets=numbers((-1 if record.packets is None else record.packets for record in records), np.int64),
+        bytes=numbers((-1 if record.bytes is None else record.bytes for record in records), np.int64),
         start=numbers((record.start for record in records), np.int64),
         end=numbers((record.end for record in records), np.int64),
         tcp_flags=numbers((-1 if r.tcp_flags is None else r.tcp_flags for r in records), np.int16),
@@ -179,6 +178,8 @@ def blurred(rng: Random, record: LogRecord) -> LogRecord:
         record = replace(record, interface_id="eni-unknown")
     if rng.random() < 0.1:
         record = replace(record, tcp_flags=rng.choice((None, 0, 1, 2, 3, 4, 18, 19)))
+    if rng.random() < 0.1 and record.family == 4:
+        record = replace(record, packets=rng.randint(1, 9), bytes=rng.randint(40, 2000))
     if rng.random() < 0.1 and record.family == 4:
         record = replace(record, plain_src=record.srcaddr, plain_dst=record.dstaddr ^ rng.choice((0, 1, 3)))
     return record

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -71,6 +72,14 @@ CASES: dict[str, tuple[list[LogRecord], list[Verdict]]] = {
         [ACCEPT, ACCEPT, UNKNOWN],
     ),
     "TCP without flags may have been closed at any time": ([out(100, 105), back(101, 105)], [ACCEPT, UNKNOWN]),
+    "a client that sent data had its connection": (
+        [replace(out(100, 100, 2), packets=4, bytes=800), back(100, 100, 18), out(190, 190, 0), back(190, 190, 0)],
+        [ACCEPT] * 4,
+    ),
+    "a client that sent none may have had no answer in time": (
+        [replace(out(100, 100, 2), packets=4, bytes=240), back(100, 100, 18), out(190, 190, 0), back(190, 190, 0)],
+        [ACCEPT, ACCEPT, ACCEPT, UNKNOWN],
+    ),
     "version 2: the same second": ([out(100, 105), back(100, 105)], [ACCEPT, UNKNOWN]),
     "version 2: an answer whose question is on no record": ([back(100, 105)], [UNKNOWN]),
     "UDP: an answer within 30 seconds": ([out(100, 100, 0, 17), back(129, 129, 0, 17)], [ACCEPT, ACCEPT]),

@@ -176,7 +176,7 @@ class LogReplay:
 
         for held in due:
             words, evidence = np.empty(len(held), np.int32), np.empty(len(held), np.uint8)
-            records = Records(held.flow, held.start, held.end, held.tcp_flags)
+            records = Records(held.flow, held.start, held.end, held.tcp_flags, held.packets, held.bytes)
             store = self._flows
             state = JoinState(store.hot, store.connections, store.rules.codes, self._limits)
             self.summary.late += join(records, state, self._kernel_options, words, evidence)
