@@ -13,7 +13,7 @@ from sgsim.analysis.explanation import EndExplanation, Explanation, GroupExplana
 from sgsim.analysis.misses import near_misses, unmatched_fields
 from sgsim.analysis.notation import Flow, format_flow
 from sgsim.errors import NotationError
-from sgsim.model import TCP, Address, Direction, Environment, NetworkInterface, SecurityGroupRule, Semantics
+from sgsim.model import TCP, UDP, Address, Direction, Environment, NetworkInterface, SecurityGroupRule, Semantics
 from sgsim.reference import Packet, RuleAnswer, judge
 from sgsim.reference.comparison import Comparison
 from sgsim.reference.connections import connection_key, opens_connection
@@ -66,7 +66,10 @@ def explain(
         ingress = _replaced(ingress, reached=False)
     actions = [Verdict[end.action] for end in (egress, ingress) if end.action]
     path = Verdict.UNKNOWN if not actions else conjunction(actions[0], actions[-1])
-    return Explanation(format_flow(addressed), path.name, egress, ingress, path_notes(egress, ingress))
+    notes = path_notes(egress, ingress)
+    if semantics.exempt:
+        notes += resolver_notes(environment, packet, egress, ingress)
+    return Explanation(format_flow(addressed), path.name, egress, ingress, notes)
 
 
 # -- the interfaces ------------------------------------------------------------------------------------------------
@@ -314,6 +317,33 @@ def path_notes(egress: EndExplanation, ingress: EndExplanation) -> tuple[str, ..
     notes = []
     if not egress.action and not ingress.action:
         notes.append("neither address belongs to an interface of the environment")
+    return tuple(notes)
+
+
+def resolver_notes(
+    environment: Environment, packet: Packet, egress: EndExplanation, ingress: EndExplanation
+) -> tuple[str, ...]:
+    """What would be exempt (§3) if the VPC's second address, which the input does not tell, were the remote one.
+
+    Ranges of VPCs begin at multiples of 16 addresses at least, so that their second addresses end in binary 0010.
+    """
+    notes = []
+    for end, direction in ((egress, Direction.EGRESS), (ingress, Direction.INGRESS)):
+        remote = packet.remote(direction)
+        port = packet.dstport if direction is Direction.EGRESS else packet.srcport
+        vpc = environment.vpcs.get(end.vpc_id) if end.vpc_id else None
+        if (
+            end.vpc_id
+            and end.action not in ("", Verdict.ACCEPT.name)
+            and (vpc is None or not vpc.cidrs)
+            and packet.protocol in (TCP, UDP)
+            and (remote.family, port) == (4, 53)
+            and remote.value % 16 == 2
+        ):
+            notes.append(
+                f"security groups never see DNS at a VPC's second address, and {remote} may be that of "
+                f"{end.vpc_id}, whose ranges are not in the input; add the output of 'aws ec2 describe-vpcs'"
+            )
     return tuple(notes)
 
 

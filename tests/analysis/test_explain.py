@@ -1,6 +1,7 @@
 """`explain`: both ends, every group, every rule, the nearest misses; and it tells what the twin says."""
 
 import json
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -44,6 +45,26 @@ def test_accepted_at_both_ends():
         assert [rule.rule_id for rule in end.rules] == [rule_id]
         assert end.reached and not end.near_misses
     assert [(group.group_id, group.rules) for group in told.ingress.groups] == [("sg-app", 3), ("sg-ops", 3)]
+
+
+@pytest.mark.parametrize(
+    ("flow", "noted"),
+    [
+        ("udp 10.0.0.8:4000 > 10.0.0.2:53", True),
+        ("tcp 10.0.0.8:4000 > 10.0.1.130:53", True),  # a /28 may begin at .128
+        ("udp 10.0.0.2:53 > 10.0.0.8:4000", True),
+        ("udp 10.0.0.8:4000 > 10.0.0.3:53", False),
+        ("udp 10.0.0.8:4000 > 10.0.0.2:54", False),
+        ("udp 10.0.0.11:4000 > 10.0.0.2:53", False),  # accepted anyway
+    ],
+)
+def test_a_resolver_that_the_input_does_not_tell_is_noted(flow, noted):
+    """Semantics §3: DNS at the VPC's second address is exempt; without `describe-vpcs` nobody knows that address."""
+    unknown = replace(SHOP.environment, vpcs={})
+    told = explain(unknown, Semantics(), parse_flow(flow), vpc_id="vpc-1")
+    assert ["describe-vpcs" in note for note in told.notes] == [True] * noted
+    assert not explain(unknown, Semantics.linux(), parse_flow(flow), vpc_id="vpc-1").notes
+    assert not ask(flow).notes
 
 
 def test_every_rule_that_matches_is_told_the_deciding_one_first():
