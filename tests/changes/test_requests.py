@@ -258,7 +258,10 @@ def test_tolerated_ports_of_all_protocols(tmp_path: Path) -> None:
             "SecurityGroupRuleId": "sgr-1",
             "SecurityGroupRule": {"IpProtocol": "-1", "CidrIpv4": "10.0.0.0/8"} | ports,
         }
-        read(tmp_path, {"Action": "ModifySecurityGroupRules", "GroupId": "sg-web", "SecurityGroupRules": [update]})
+        action = {"Action": "ModifySecurityGroupRules", "GroupId": "sg-web", "SecurityGroupRules": [update]}
+        (change,) = read(tmp_path, action).changes
+        assert isinstance(change, ModifyRule)
+        assert (change.rule.protocol, change.rule.ports, change.rule.icmp) == (None, None, None)
 
 
 @pytest.mark.parametrize(

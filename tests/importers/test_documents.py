@@ -168,4 +168,5 @@ def test_no_groups_at_all(tmp_path: Path) -> None:
 def test_odd_file_names_can_be_printed(tmp_path: Path) -> None:
     path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\n.json"))
     path.write_bytes(b"{")
-    str(refused(tmp_path)).encode()
+    message = str(refused(tmp_path))
+    assert message.encode() and message.isprintable()
