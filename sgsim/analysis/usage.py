@@ -33,8 +33,8 @@ class Status(Enum):
     """What this traffic says of a rule; the first that fits."""
 
     NEEDED = "needed"  #: some flow is allowed by no other rule
+    POSSIBLE = "possible"  #: it may be what lets in traffic of which that is not known
     REDUNDANT = "redundant"  #: it is used, and every flow is allowed by another rule too
-    POSSIBLE = "possible"  #: it may be what lets UNKNOWN traffic in
     UNUSED = "unused"  #: interfaces of its group were seen, and nothing used it
     UNOBSERVED = "unobserved"  #: no record at any interface of its group: nothing can be said
     UNATTACHED = "unattached"  #: no interface has its group
@@ -128,9 +128,11 @@ def interfaces_of_groups(environment: Environment) -> dict[str, list[str]]:
 def _status(use: RuleUse, rule: int, attached: bool, seen: bool) -> Status:
     if use.sole[rule]:
         return Status.NEEDED
+    if use.possible[rule]:
+        return Status.POSSIBLE
     if use.flows[rule]:
         return Status.REDUNDANT
-    if use.possible[rule]:
+    if use.doubtful[rule]:
         return Status.POSSIBLE
     if seen:
         return Status.UNUSED
@@ -185,7 +187,7 @@ def removal(usage: Usage, asked: Collection[str] | None = None) -> Removal:
         candidates = {n for n, rule_id in enumerate(rule_ids) if rule_id in wanted}
     maybe = {n for n in candidates if use.possible[n]}
     free = candidates - maybe
-    kept = minimal(use.sets, free, [_width(rule) for rule in usage.rules])
+    kept = minimal([*use.sets, *use.doubtful_sets], free, [_width(rule) for rule in usage.rules])
     needed = {members[0] for members in use.sets if len(members) == 1} & candidates
 
     def ids(rules: Collection[int]) -> tuple[str, ...]:

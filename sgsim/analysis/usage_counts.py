@@ -41,10 +41,13 @@ class RuleUse:
 
     `flows` counts ends of flows that open a connection and that the rule allows, `sole` those that no other rule
     allows; `packets` and `bytes` are those of the opening side. `first`, `last`: seconds since the epoch (NEVER and -1
-    where there is none). `possible` counts UNKNOWN records that the rule may allow. `peers` and `services` (codes, see
-    `service_of`) only have rules that are used. `sets` are the match sets that occurred, each with its flows; a set's
-    rules ascend. `samples` are up to SAMPLES flows of each set, for `evaluate`. `seen` counts records at each
-    interface, `ambiguous` those whose interface could be several.
+    where there is none). `possible` counts records that may be let in by nothing but the rule, `doubtful` those that it
+    and others allow if their connection was opened at that end, which is not known. `peers` and `services` (codes, see
+    `service_of`) only have rules that are used. `seen` counts records at each interface, `ambiguous` those whose
+    interface could be several.
+
+    `sets` are the match sets that occurred, each with its flows, and `doubtful_sets` those of doubtful records; the
+    rules of a set ascend. `samples` are up to SAMPLES flows of each set, for `evaluate`.
     """
 
     flows: npt.NDArray[np.int64]
@@ -54,12 +57,14 @@ class RuleUse:
     first: npt.NDArray[np.int64]
     last: npt.NDArray[np.int64]
     possible: npt.NDArray[np.int64]
+    doubtful: npt.NDArray[np.int64]
     seen: npt.NDArray[np.int64]
     window: Window
     ambiguous: int = 0
     peers: dict[int, Peers] = field(default_factory=dict)
     services: dict[int, npt.NDArray[np.int64]] = field(default_factory=dict)
     sets: dict[tuple[int, ...], int] = field(default_factory=dict)
+    doubtful_sets: frozenset[tuple[int, ...]] = frozenset()
     samples: FlowTable = field(default_factory=FlowTable.of)
 
 
@@ -77,7 +82,9 @@ class UseCounter:
         self._ambiguous = 0
         self._coverage = Coverage()
         self._sets: dict[bytes, int] = {b"": 0}
-        self._sums = {name: np.zeros(1, np.int64) for name in ("flows", "records", "packets", "bytes", "possible")}
+        self._sums = {
+            name: np.zeros(1, np.int64) for name in ("flows", "records", "packets", "bytes", "possible", "doubtful")
+        }
         self._first: npt.NDArray[np.int64] = np.full(1, NEVER)
         self._last: npt.NDArray[np.int64] = np.full(1, -1)
         self._counted: npt.NDArray[np.uint8] = np.zeros(1, np.uint8)
@@ -106,6 +113,23 @@ class UseCounter:
         self._add("possible", possible)
         if len(rows):
             self._add_use(verdicts, rows, sets)
+
+    def add_possible(self, sets: MatchSets, indexes: npt.NDArray[np.int32]) -> None:
+        """One record each that may have been let in by the rules of a set."""
+        self._add_records("possible", sets, indexes)
+
+    def add_doubtful(self, sets: MatchSets, indexes: npt.NDArray[np.int32]) -> None:
+        """One record each of a connection that the rules of a set allow, if it was opened in this direction at all."""
+        self._add_records("doubtful", sets, indexes)
+
+    def _add_records(self, name: str, sets: MatchSets, indexes: npt.NDArray[np.int32]) -> None:
+        numbers = self._numbered(sets, indexes)
+        self._grow()
+        self._add(name, numbers)
+
+    def observe(self, start: npt.NDArray[np.int64], end: npt.NDArray[np.int64]) -> None:
+        """Times that were observed though there is no record of traffic."""
+        self._coverage.add(start, end, records=False)
 
     def _add_use(self, verdicts: Verdicts, rows: npt.NDArray[np.int64], sets: npt.NDArray[np.int64]) -> None:
         self._add("records", sets)
@@ -221,12 +245,14 @@ class UseCounter:
             bytes=by_rule(sums["bytes"]),
             first=first,
             last=last,
-            possible=by_rule(sums["possible"]),
+            possible=by_rule(sums["possible"]) + by_rule(np.where(sizes == 1, sums["doubtful"], 0)),
+            doubtful=by_rule(np.where(sizes == 1, 0, sums["doubtful"])),
             seen=self._seen.copy(),
             window=self._coverage.window(),
             ambiguous=self._ambiguous,
             peers=self._peers,
             services=self._services_by_rule(members),
+            doubtful_sets=frozenset(tuple(members[n].tolist()) for n in np.flatnonzero(sums["doubtful"]).tolist()),
             samples=_flow_table([flow for kept in self._samples.values() for flow in kept]),
             sets={tuple(members[n].tolist()): int(flows[n]) for n in np.flatnonzero(sums["records"]).tolist()},
         )

@@ -52,11 +52,14 @@ class Coverage:
         self._slots: npt.NDArray[np.int64] = np.empty(0, np.int64)
         self._days: npt.NDArray[np.int64] = np.empty(0, np.int64)
 
-    def add(self, start: npt.NDArray[np.int64], end: npt.NDArray[np.int64]) -> None:
-        """Records with these first and last seconds; a record is evidence of these two moments only."""
+    def add(self, start: npt.NDArray[np.int64], end: npt.NDArray[np.int64], *, records: bool = True) -> None:
+        """Records with these first and last seconds (or, unless `records`, what shows that somebody looked).
+
+        A record is evidence of these two moments only.
+        """
         if not len(start):
             return
-        self._records += len(start)
+        self._records += len(start) * records
         first, last = int(start.min()), int(end.max())
         self._start = first if self._start is None else min(self._start, first)
         self._end = last if self._end is None else max(self._end, last)

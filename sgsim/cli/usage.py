@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,16 +13,14 @@ import click
 from sgsim.analysis.findings import KINDS
 from sgsim.cli.manners import Manners, manners_options, note
 from sgsim.cli.options import check_interface, check_vpc, semantics_option
+from sgsim.cli.usage_traffic import Measured, Traffic
 from sgsim.errors import InputError
 from sgsim.model import Environment, Semantics
 
 if TYPE_CHECKING:
     from sgsim.analysis.suppressions import Judged
     from sgsim.analysis.usage import Removal, Usage
-    from sgsim.analysis.usage_counts import RuleUse
-    from sgsim.analysis.usage_digest import VerdictDigest
     from sgsim.engine import Snapshot
-    from sgsim.report.replay import FileCounts
     from sgsim.report.usage import UsageReport
 
 FORMATS = ("text", "json", "jsonl", "csv", "parquet", "sarif", "junit")
@@ -41,6 +38,10 @@ class Request:
     vpc: str | None
     vantage: str | None
     decapsulate: bool
+    flow_logs: bool
+    log_format: str | None
+    join_window: int
+    likely: bool
     together: tuple[str, ...]
     suppressions: Path | None
     exit_code: bool
@@ -52,9 +53,28 @@ class Request:
         """The kinds of findings that make the exit code 2."""
         return tuple(KINDS) if self.exit_code and not self.fail_on else self.fail_on
 
+    @property
+    def traffic_options(self) -> Traffic:
+        """What is read, and how."""
+        options = (
+            self.flow_logs,
+            self.vpc,
+            self.vantage,
+            self.decapsulate,
+            self.log_format,
+            self.join_window,
+            self.likely,
+        )
+        return Traffic(self.traffic, *options)
+
     def described(self) -> dict[str, Any]:
         """The options that change what is counted, for the report."""
-        chosen = {"vpc": self.vpc, "vantage": self.vantage, "decapsulate": self.decapsulate or None}
+        chosen = {
+            "vpc": self.vpc,
+            "vantage": self.vantage,
+            "decapsulate": self.decapsulate or None,
+            "likely": self.likely or None,
+        }
         return {name: value for name, value in chosen.items() if value is not None}
 
 
@@ -87,6 +107,17 @@ def _kinds(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tup
 @click.option("--vpc", metavar="VPC", help="The VPC that the traffic's addresses belong to, where VPCs overlap.")
 @click.option("--vantage", metavar="ENI", help="The interface at which the capture was taken: only it is judged.")
 @click.option("--decapsulate", is_flag=True, help="Judge what VXLAN (traffic mirroring) and Geneve carry.")
+@click.option("--flow-logs", is_flag=True, help="TRAFFIC is flow logs; needed for standard input only.")
+@click.option("--log-format", metavar="FORMAT", help="Fields of flow logs without a header line: '${version} ${…} …'.")
+@click.option(
+    "--join-window",
+    type=click.IntRange(0, 86_400),
+    default=900,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long records of flow logs wait for the other direction.",
+)
+@click.option("--likely", is_flag=True, help="Where a flow log does not show who began, go by what is likely.")
 @click.option(
     "--together",
     multiple=True,
@@ -113,19 +144,11 @@ def _kinds(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tup
 def usage_command(manners: Manners, /, **arguments: Any) -> int:
     """Say for each security-group rule in ENV what TRAFFIC used it for, and which rules could go.
 
-    TRAFFIC is captures (pcap, pcapng; gzip, zstd; - for stdin). ENV is a file or a directory of what
+    TRAFFIC is captures (pcap, pcapng; gzip, zstd; - for stdin) or VPC flow logs (text, gzip, Parquet; files,
+    directories, s3://…). ENV is a file or a directory of what
     `aws ec2 describe-…` prints, or what `sgsim collect` wrote.
     """
     return Run(Request(**arguments), manners).run()
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One run over the traffic."""
-
-    use: RuleUse
-    digest: VerdictDigest
-    files: list[FileCounts]
 
 
 class Run:
@@ -180,31 +203,18 @@ class Run:
         return UsageReport(
             source=str(self.request.environment),
             labels=Labels(snapshot.environment, snapshot.tables.interface_ids, snapshot.tables.rule_ids),
-            files=measured.files,
+            sources=measured.sources,
             usage=usage,
             judged=judge(usage),
             removal=answer,
             verified=self.verified(snapshot, answer, measured),
             options=self.request.described(),
-            notes=tuple(_notes(usage)),
+            notes=(*measured.notes, *_notes(usage)),
         )
 
     def measured(self, snapshot: Snapshot) -> Measured:
         """Run the traffic through the rules and count."""
-        from sgsim.analysis.usage_counts import UseCounter
-        from sgsim.analysis.usage_digest import VerdictDigest
-        from sgsim.cli.progress import followed
-        from sgsim.engine.replay import ReplayOptions, replay
-        from sgsim.traffic import scan_packets
-
-        scan = scan_packets(self.request.traffic, decapsulate=self.request.decapsulate)
-        options = ReplayOptions(vantage=self.request.vantage, vpc_id=self.request.vpc, apart=True)
-        counter = UseCounter(len(snapshot.tables.rule_ids), len(snapshot.tables.interface_ids))
-        digest = VerdictDigest()
-        for verdicts in replay(snapshot, followed(scan, color=self.manners.colored(sys.stderr)), options):
-            counter.add(verdicts)
-            digest.add(verdicts)
-        return Measured(counter.use(), digest, list(scan.counts))
+        return self.request.traffic_options.measured(snapshot, self.manners)
 
     def verified(self, snapshot: Snapshot, answer: Removal, before: Measured) -> str:
         """How it was checked that the rules can go: the same traffic again, without them. "" if it does not hold.
@@ -218,7 +228,7 @@ class Run:
         if not answer.removed:
             return ""
         reduced = Snapshot.of(without_rules(snapshot.environment, answer.removed), semantics=snapshot.semantics)
-        if any(not Path(name).is_file() for name in self.request.traffic):
+        if not self.request.traffic_options.again:
             samples = before.use.samples
             fine = bool((evaluate(reduced, samples).action == Verdict.ACCEPT).all())
             return f"{len(samples)} flows, some of every set of rules that allow one, evaluated again" if fine else ""

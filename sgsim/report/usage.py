@@ -10,10 +10,9 @@ from sgsim.analysis.findings import Finding, OverQuota, Redundant, RedundantHere
 from sgsim.analysis.suppressions import Judged
 from sgsim.analysis.usage import Removal, Usage
 from sgsim.report.labels import Labels
-from sgsim.report.replay import FileCounts
 from sgsim.report.style import counted, listed, number
 
-__all__ = ["UsageReport", "cause_in_words", "detail", "sentence", "span_in_words"]
+__all__ = ["Source", "UsageReport", "cause_in_words", "detail", "sentence", "span_in_words"]
 
 _CAUSES = {
     "no such group": "there is no such group",
@@ -21,6 +20,17 @@ _CAUSES = {
     "no member": "no interface has the group",
     "no entry": "the prefix list is empty",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file of traffic: how many packets or lines (`unit`) it has, how many were used, and what the others are."""
+
+    name: str
+    unit: str
+    total: int
+    used: int
+    others: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +43,7 @@ class UsageReport:
 
     source: str
     labels: Labels
-    files: Sequence[FileCounts]
+    sources: Sequence[Source]
     usage: Usage
     judged: Judged
     removal: Removal

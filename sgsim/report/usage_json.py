@@ -33,12 +33,13 @@ def usage_json(report: UsageReport) -> bytes:
         "options": dict(report.options),
         "traffic": [
             {
-                "source": file.source,
-                "total": file.total,
-                "used": file.decoded,
-                "causes": dict(sorted(file.causes.items())),
+                "source": source.name,
+                "unit": source.unit,
+                "total": source.total,
+                "used": source.used,
+                "others": dict(sorted(source.others.items())),
             }
-            for file in report.files
+            for source in report.sources
         ],
         "window": {
             "records": window.records,
@@ -130,6 +131,7 @@ def rule_rows(report: UsageReport) -> list[dict[str, Any]]:
                 "peers": peers.count if peers else 0,
                 "peers_exact": peers.exact if peers else True,
                 "possible_records": int(use.possible[n]),
+                "doubtful_records": int(use.doubtful[n]),
                 "findings": findings.get(rule.rule_id, []),
             }
         )
@@ -150,7 +152,7 @@ def write_rows(format_: str, output: BinaryIO, report: UsageReport) -> None:
 
 _FIELDS = (
     "rule_id", "group_id", "direction", "rule", "status", "flows", "sole_flows", "packets", "bytes", "start", "end",
-    "peers", "peers_exact", "possible_records", "findings",
+    "peers", "peers_exact", "possible_records", "doubtful_records", "findings",
 )  # fmt: skip
 
 
@@ -177,7 +179,11 @@ def _parquet(rows: Sequence[dict[str, Any]], output: BinaryIO) -> None:
 
     types = dict.fromkeys(_FIELDS, pa.string())
     types |= dict.fromkeys(
-        ("flows", "sole_flows", "packets", "bytes", "start", "end", "peers", "possible_records"), pa.int64()
+        (
+            *("flows", "sole_flows", "packets", "bytes", "start", "end", "peers"),
+            *("possible_records", "doubtful_records"),
+        ),
+        pa.int64(),
     )
     types |= {"peers_exact": pa.bool_(), "findings": pa.list_(pa.string())}
     schema = pa.schema(list(types.items()), metadata={"sgsim_schema": RULE_SCHEMA})

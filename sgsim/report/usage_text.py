@@ -37,10 +37,10 @@ def _kind(finding: Finding) -> str:
 
 def _traffic(report: UsageReport, style: Style) -> Iterator[str]:
     yield style.heading("Observed")
-    for file in report.files[:MOST_FILES]:
-        yield f"  {clean(file.source)}: {number(file.decoded)} of {counted(file.total, 'packet')} used"
-    if len(report.files) > MOST_FILES:
-        yield f"  {counted(len(report.files) - MOST_FILES, 'more file')}"
+    for source in report.sources[:MOST_FILES]:
+        yield f"  {clean(source.name)}: {number(source.used)} of {counted(source.total, source.unit)} used"
+    if len(report.sources) > MOST_FILES:
+        yield f"  {counted(len(report.sources) - MOST_FILES, 'more file')}"
     window = report.usage.use.window
     if window.start is None or window.end is None:
         yield "  nothing: there is no record, so nothing can be said of any rule"
@@ -92,7 +92,7 @@ def _others(report: UsageReport) -> Iterator[str]:
     """Rules of which this traffic says nothing, or nothing sure."""
     usage, labels = report.usage, report.labels
     meanings = {
-        Status.POSSIBLE: "may be what lets UNKNOWN traffic in, so nothing is said of them",
+        Status.POSSIBLE: "may be what lets in traffic of which that is not known: nothing is said of them",
         Status.UNOBSERVED: "belong to groups whose interfaces are not in this traffic: nothing can be said",
     }
     for status, meaning in meanings.items():
@@ -162,7 +162,8 @@ def _together(report: UsageReport, style: Style) -> Iterator[str]:
         best = "no smaller choice exists" if removal.smallest else "no single further rule can go"
         yield f"  kept in place of others that allow the same flows: {shown}; {best}"
     if removal.maybe:
-        yield f"  kept because UNKNOWN traffic may need them: {listed([clean(one) for one in removal.maybe], 6)}"
+        shown = listed([clean(rule_id) for rule_id in removal.maybe], 6)
+        yield f"  kept because traffic may need them, though that is not known: {shown}"
 
 
 def _removed(removal: Removal) -> str:

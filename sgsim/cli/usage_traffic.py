@@ -1,0 +1,179 @@
+"""Traffic of either kind, run through the rules and counted."""
+
+from __future__ import annotations
+
+import sys
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sgsim.cli.manners import Manners
+from sgsim.errors import InputError
+from sgsim.report.usage import Source
+
+if TYPE_CHECKING:
+    from sgsim.analysis.usage_counts import RuleUse
+    from sgsim.analysis.usage_digest import VerdictDigest
+    from sgsim.engine import Snapshot
+    from sgsim.traffic.flowlogs import FlowLogBatch, FlowLogCounts
+
+__all__ = ["Measured", "Traffic", "is_capture"]
+
+_MAGICS = (b"\xa1\xb2\xc3\xd4", b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\x3c\x4d", b"\x4d\x3c\xb2\xa1", b"\x0a\x0d\x0d\x0a")
+_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+_HEAD = 4096
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One run over the traffic; `notes` say what of it could not be used as it is."""
+
+    use: RuleUse
+    digest: VerdictDigest
+    sources: list[Source]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """What the user named as traffic, and how to read it."""
+
+    names: tuple[str, ...]
+    flow_logs: bool
+    vpc: str | None = None
+    vantage: str | None = None
+    decapsulate: bool = False
+    log_format: str | None = None
+    join_window: int = 900
+    likely: bool = False
+
+    @property
+    def again(self) -> bool:
+        """Whether it can be read a second time."""
+        return all(name != "-" and (name.startswith("s3://") or not _is_pipe(name)) for name in self.names)
+
+    def measured(self, snapshot: Snapshot, manners: Manners) -> Measured:
+        """Run the traffic through the rules and count. Raises SgsimError."""
+        if not self.flow_logs and self.of_flow_logs():
+            return self._logs(snapshot, manners)
+        return self._logs(snapshot, manners) if self.flow_logs else self._captures(snapshot, manners)
+
+    def of_flow_logs(self) -> bool:
+        """Whether the names stand for flow logs; standard input is a capture unless the user says otherwise."""
+        kinds = {name == "-" or is_capture(name) for name in self.names}
+        if len(kinds) > 1:
+            raise InputError(
+                "captures and flow logs together",
+                source="TRAFFIC",
+                advice="the same traffic would count twice; ask about each by itself",
+            )
+        return kinds == {False}
+
+    def _captures(self, snapshot: Snapshot, manners: Manners) -> Measured:
+        from sgsim.analysis.usage_counts import UseCounter
+        from sgsim.analysis.usage_digest import VerdictDigest
+        from sgsim.cli.progress import followed
+        from sgsim.engine.replay import ReplayOptions, replay
+        from sgsim.traffic import scan_packets
+
+        scan = scan_packets(self.names, decapsulate=self.decapsulate)
+        options = ReplayOptions(vantage=self.vantage, vpc_id=self.vpc, apart=True)
+        counter = UseCounter(len(snapshot.tables.rule_ids), len(snapshot.tables.interface_ids))
+        digest = VerdictDigest()
+        for verdicts in replay(snapshot, followed(scan, color=manners.colored(sys.stderr)), options):
+            counter.add(verdicts)
+            digest.add(verdicts)
+        sources = [Source(file.source, "packet", file.total, file.decoded, dict(file.causes)) for file in scan.counts]
+        return Measured(counter.use(), digest, sources)
+
+    def _logs(self, snapshot: Snapshot, manners: Manners) -> Measured:
+        from sgsim.analysis.usage_digest import VerdictDigest
+        from sgsim.analysis.usage_logs import LogUse
+        from sgsim.cli.progress import followed
+        from sgsim.engine.logs import LogOptions, replay_logs
+        from sgsim.traffic.flowlogs import scan_flow_logs
+
+        scan = scan_flow_logs(self.names, log_format=self.log_format)
+        use, digest = LogUse(snapshot, likely=self.likely), VerdictDigest()
+        silences = _Silences(use)
+        batches = silences.noted(followed(scan, color=manners.colored(sys.stderr)))
+        options = LogOptions(join_window=self.join_window, likely=self.likely, vpc_id=self.vpc)
+        replayed = replay_logs(snapshot, batches, options)
+        for batch in replayed:
+            use.add(batch)
+            digest.add(batch.verdicts)
+        sources = [Source(file.source, "line", file.lines, file.ok, _unused(file)) for file in scan.counts]
+        notes = [*scan.notes, *_log_notes(use, silences.lost, replayed.summary.late)]
+        return Measured(use.use(), digest, sources, tuple(notes))
+
+
+class _Silences:
+    """Takes note of intervals without traffic, and counts those whose records were lost."""
+
+    def __init__(self, use: Any) -> None:
+        self._use = use
+        self.lost = 0
+
+    def noted(self, batches: Iterable[FlowLogBatch]) -> Iterator[FlowLogBatch]:
+        from sgsim.traffic.flowlogs import NODATA, SKIPDATA
+
+        for batch in batches:
+            silences = batch.silences
+            if len(silences):
+                quiet = silences.status == NODATA
+                self._use.observe(silences.start[quiet], silences.end[quiet])
+                self.lost += int((silences.status == SKIPDATA).sum())
+            yield batch
+
+
+def _unused(file: FlowLogCounts) -> dict[str, int]:
+    """Lines that are no records of traffic, by what they are."""
+    words = {
+        "nodata": "NODATA", "skipdata": "SKIPDATA", "transit_gateway": "of a transit gateway", "efa": "EFA",
+        "incomplete": "without an address or time", "header": "header", "blank": "blank",
+    }  # fmt: skip
+    known = {text: getattr(file, name) for name, text in words.items()}
+    return {**{text: count for text, count in known.items() if count}, **file.causes}
+
+
+def _log_notes(use: Any, lost: int, late: int) -> Iterator[str]:
+    if use.strangers:
+        yield f"{use.strangers:,} records are of interfaces that the environment does not have"
+    if use.rejected:
+        yield f"{use.rejected:,} records that the rules accept were rejected by something else: no use of a rule"
+    if use.untold:
+        yield (
+            f"{use.untold:,} records do not show who opened their connection: no rule that may have let them in is "
+            "called unused (tcp-flags in the log's format tell it)"
+        )
+    if use.guessed:
+        yield f"of {use.guessed:,} records only port numbers tell who opened their connection"
+    if lost:
+        yield f"{lost:,} intervals with records that AWS lost (SKIPDATA): rules may have been used there"
+    if late:
+        yield f"{late:,} records came later than the join window; --join-window makes it longer"
+
+
+def _is_pipe(name: str) -> bool:
+    path = Path(name)
+    return path.exists() and not (path.is_file() or path.is_dir())
+
+
+def is_capture(name: str) -> bool:
+    """Whether a file begins like pcap or pcapng, plain or compressed; directories and what is not local do not."""
+    path = Path(name)
+    if not path.is_file():
+        return _is_pipe(name)
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+    except OSError:
+        return True  # whoever reads it says what is wrong
+    if head.startswith(_GZIP):
+        try:
+            head = zlib.decompressobj(31).decompress(head, 4)
+        except zlib.error:
+            return False
+    return head.startswith((*_MAGICS, _ZSTD))
