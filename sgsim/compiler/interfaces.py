@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,7 @@ from sgsim.tables.lookup import split_addresses
 __all__ = ["interface_columns", "interface_records", "services", "specials"]
 
 _CLASSIC_DNS = Cidr(*parse_address("172.16.0.23"), 32)
+_WIDTH = {4: 32, 6: 128}
 _IPV6_ROUTER = Cidr(*parse_address("fe80:ec2::1"), 128)
 
 
@@ -134,37 +135,45 @@ def wide_groups(rows: Mapping[int, AddressRows], groups: int) -> npt.NDArray[np.
     return bits
 
 
-def specials(family: int, interfaces: Sequence[NetworkInterface], environment: Environment) -> Specials:
-    """The ranges of one family that are special to each interface."""
-    offsets, blocks, kinds = [0], [], []
+def specials(interfaces: Sequence[NetworkInterface], environment: Environment) -> dict[int, Specials]:
+    """The ranges that are special to each interface, by family."""
+    classic = {group_id for group_id, group in environment.groups.items() if group.classic}
+    offsets: dict[int, list[int]] = {4: [0], 6: [0]}
+    blocks: dict[int, list[Cidr]] = {4: [], 6: []}
+    kinds: dict[int, list[int]] = {4: [], 6: []}
     for interface in interfaces:
-        for block, kind in _special_blocks(interface, environment):
-            if block.family == family:
-                blocks.append(block)
-                kinds.append(kind)
-        offsets.append(len(blocks))
-    return Specials(
-        np.array(offsets, np.int64),
-        *split_addresses([block.network for block in blocks]),
-        *split_addresses([block.last for block in blocks]),
-        np.array(kinds, np.uint8),
-    )
+        for block, kind in _special_blocks(interface, environment, classic):
+            blocks[block.family].append(block)
+            kinds[block.family].append(kind)
+        for family in (4, 6):
+            offsets[family].append(len(kinds[family]))
+    return {
+        family: Specials(
+            np.array(offsets[family], np.int64),
+            *split_addresses([block.network for block in blocks[family]]),
+            *split_addresses([block.last for block in blocks[family]]),
+            np.array(kinds[family], np.uint8),
+        )
+        for family in (4, 6)
+    }
 
 
-def _special_blocks(interface: NetworkInterface, environment: Environment) -> list[tuple[Cidr, int]]:
-    width = {4: 32, 6: 128}
-    blocks = [(Cidr(family, value, width[family]), OWN) for family, value in interface.addresses]
-    blocks += [(prefix, OWN) for prefix in interface.prefixes]
+def _special_blocks(
+    interface: NetworkInterface, environment: Environment, classic: Set[str]
+) -> Iterator[tuple[Cidr, int]]:
+    for family, value in interface.addresses:
+        yield Cidr(family, value, _WIDTH[family]), OWN
+    for prefix in interface.prefixes:
+        yield prefix, OWN
     subnet = None if interface.subnet_id is None else environment.subnets.get(interface.subnet_id)
-    if subnet is not None:
-        blocks += [(Cidr(cidr.family, cidr.network + 1, width[cidr.family]), ROUTER) for cidr in subnet.cidrs]
+    for cidr in () if subnet is None else subnet.cidrs:
+        yield Cidr(cidr.family, cidr.network + 1, _WIDTH[cidr.family]), ROUTER
     vpc = None if interface.vpc_id is None else environment.vpcs.get(interface.vpc_id)
     if vpc is not None and vpc.cidrs and vpc.cidrs[0].family == 4:
-        blocks.append((Cidr(4, vpc.cidrs[0].network + 2, 32), RESOLVER))
-    if any(group is not None and group.classic for group in map(environment.groups.get, interface.group_ids)):
-        blocks.append((_CLASSIC_DNS, RESOLVER))
-    blocks.append((_IPV6_ROUTER, ROUTER))
-    return blocks
+        yield Cidr(4, vpc.cidrs[0].network + 2, 32), RESOLVER
+    if classic and not classic.isdisjoint(interface.group_ids):
+        yield _CLASSIC_DNS, RESOLVER
+    yield _IPV6_ROUTER, ROUTER
 
 
 def services(family: int) -> Services:
