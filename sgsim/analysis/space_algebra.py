@@ -60,7 +60,7 @@ def steps_of(pieces: Iterable[tuple[int, Intervals]], end: int) -> Steps:
     steps: list[tuple[int, Intervals]] = []
     services = EMPTY
     for start, here in pieces:
-        if start < end and here != services:
+        if here is not services and here != services and start < end:
             steps.append((start, here))
             services = here
     return tuple(steps)

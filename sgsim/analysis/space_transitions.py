@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from sgsim.analysis.space_algebra import ADDRESSES_END, Steps, steps_of
+from sgsim.analysis.space_algebra import ADDRESSES_END, Steps
 from sgsim.analysis.space_views import MAYBE, SURE, Box
 from sgsim.intervals import EMPTY, Intervals
 
@@ -29,8 +29,10 @@ def transitions(boxes: Sequence[tuple[Box, int]], family: int) -> list[Steps]:
         events.append((first, 1, (service, truth, side)))
         events.append((end, -1, (service, truth, side)))
     events.sort()
-    pieces: list[tuple[int, _Six]] = []
+    found: list[list[tuple[int, Intervals]]] = [[] for _ in _NONE]
+    now = _NONE
     open_here: dict[_Open, int] = {}
+    differing = 0  # how many of those that are open are on one side only
     last = len(events) - 1
     for index, (start, step, key) in enumerate(events):
         count = open_here.get(key, 0) + step
@@ -38,11 +40,18 @@ def transitions(boxes: Sequence[tuple[Box, int]], family: int) -> list[Steps]:
             open_here[key] = count
         else:
             del open_here[key]
-        if index == last or events[index + 1][0] != start:
-            differs = any(side for _, _, side in open_here)
-            pieces.append((start, _six(frozenset(open_here)) if differs else _NONE))
+        if key[2] != BOTH:
+            differing += step
+        if index != last and events[index + 1][0] == start:
+            continue
+        six = _six(frozenset(open_here)) if differing else _NONE
+        if six is not now:
+            for steps, old, new in zip(found, now, six):
+                if old is not new and old != new:
+                    steps.append((start, new))
+            now = six
     end = ADDRESSES_END[family]
-    return [steps_of([(start, six[part]) for start, six in pieces], end) for part in range(6)]
+    return [tuple(steps[:-1] if steps and steps[-1][0] == end else steps) for steps in found]
 
 
 @lru_cache(1 << 15)
