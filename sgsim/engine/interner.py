@@ -12,7 +12,7 @@ from sgsim.kernels.tracking_layout import KEY_WORDS, PacketColumns
 __all__ = ["Interner", "grown"]
 
 _ROWS = 1 << 18  #: of keys at first: memory that is not touched costs nothing, growing costs a copy
-_SLOTS = 1 << 12
+_SLOTS = 1 << 14
 
 
 class Interner:
@@ -62,7 +62,7 @@ class Interner:
         needed = self.count + extra
         self.keys = grown(self.keys, needed)
         if 2 * needed > len(self._slots):
-            self._slots = np.zeros(1 << (2 * needed - 1).bit_length(), np.uint64)
+            self._slots = np.zeros(1 << (4 * needed - 1).bit_length(), np.uint64)
             # Every key goes back to its own row, so that reading and writing the same array is safe.
             intern_keys(self.keys[: self.count], self._slots, self.keys, 0, np.empty(self.count, np.int32))
 

@@ -29,7 +29,7 @@ from sgsim.verdicts import MatchSets, Reason, Verdict, Verdicts
 __all__ = ["Replay", "ReplayOptions", "ReplaySummary", "replay"]
 
 #: Packets whose new flows are judged in one go: with few, the calls cost more than the work.
-_WINDOW = 1 << 16
+_WINDOW = 1 << 17
 #: Packets that are tracked and recorded in one go: what one step touched is in the cache for the next.
 _SPAN = 1 << 14
 #: Micro-flows that are remembered before anything is forgotten; some 300 bytes each.
