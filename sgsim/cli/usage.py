@@ -38,7 +38,6 @@ class Request:
     vpc: str | None
     vantage: str | None
     decapsulate: bool
-    flow_logs: bool
     log_format: str | None
     join_window: int
     likely: bool
@@ -57,7 +56,6 @@ class Request:
     def traffic_options(self) -> Traffic:
         """What is read, and how."""
         options = (
-            self.flow_logs,
             self.vpc,
             self.vantage,
             self.decapsulate,
@@ -107,7 +105,6 @@ def _kinds(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tup
 @click.option("--vpc", metavar="VPC", help="The VPC that the traffic's addresses belong to, where VPCs overlap.")
 @click.option("--vantage", metavar="ENI", help="The interface at which the capture was taken: only it is judged.")
 @click.option("--decapsulate", is_flag=True, help="Judge what VXLAN (traffic mirroring) and Geneve carry.")
-@click.option("--flow-logs", is_flag=True, help="TRAFFIC is flow logs; needed for standard input only.")
 @click.option("--log-format", metavar="FORMAT", help="Fields of flow logs without a header line: '${version} ${…} …'.")
 @click.option(
     "--join-window",

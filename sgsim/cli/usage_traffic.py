@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import sys
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sgsim.cli.manners import Manners
-from sgsim.errors import InputError
 from sgsim.report.usage import Source
 
 if TYPE_CHECKING:
@@ -19,11 +17,7 @@ if TYPE_CHECKING:
     from sgsim.engine import Snapshot
     from sgsim.traffic.flowlogs import FlowLogBatch, FlowLogCounts
 
-__all__ = ["Measured", "Traffic", "is_capture"]
-
-_MAGICS = (b"\xa1\xb2\xc3\xd4", b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\x3c\x4d", b"\x4d\x3c\xb2\xa1", b"\x0a\x0d\x0d\x0a")
-_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
-_HEAD = 4096
+__all__ = ["Measured", "Traffic"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +35,6 @@ class Traffic:
     """What the user named as traffic, and how to read it."""
 
     names: tuple[str, ...]
-    flow_logs: bool
     vpc: str | None = None
     vantage: str | None = None
     decapsulate: bool = False
@@ -56,20 +49,10 @@ class Traffic:
 
     def measured(self, snapshot: Snapshot, manners: Manners) -> Measured:
         """Run the traffic through the rules and count. Raises SgsimError."""
-        if not self.flow_logs and self.of_flow_logs():
-            return self._logs(snapshot, manners)
-        return self._logs(snapshot, manners) if self.flow_logs else self._captures(snapshot, manners)
+        from sgsim.traffic.kinds import TrafficKind, kind_of_traffic
 
-    def of_flow_logs(self) -> bool:
-        """Whether the names stand for flow logs; standard input is a capture unless the user says otherwise."""
-        kinds = {name == "-" or is_capture(name) for name in self.names}
-        if len(kinds) > 1:
-            raise InputError(
-                "captures and flow logs together",
-                source="TRAFFIC",
-                advice="the same traffic would count twice; ask about each by itself",
-            )
-        return kinds == {False}
+        logs = self.log_format is not None or kind_of_traffic(self.names) is TrafficKind.FLOW_LOGS
+        return self._logs(snapshot, manners) if logs else self._captures(snapshot, manners)
 
     def _captures(self, snapshot: Snapshot, manners: Manners) -> Measured:
         from sgsim.analysis.usage_counts import UseCounter
@@ -159,21 +142,3 @@ def _log_notes(use: Any, lost: int, late: int) -> Iterator[str]:
 def _is_pipe(name: str) -> bool:
     path = Path(name)
     return path.exists() and not (path.is_file() or path.is_dir())
-
-
-def is_capture(name: str) -> bool:
-    """Whether a file begins like pcap or pcapng, plain or compressed; directories and what is not local do not."""
-    path = Path(name)
-    if not path.is_file():
-        return _is_pipe(name)
-    try:
-        with path.open("rb") as file:
-            head = file.read(_HEAD)
-    except OSError:
-        return True  # whoever reads it says what is wrong
-    if head.startswith(_GZIP):
-        try:
-            head = zlib.decompressobj(31).decompress(head, 4)
-        except zlib.error:
-            return False
-    return head.startswith((*_MAGICS, _ZSTD))

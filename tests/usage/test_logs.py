@@ -163,7 +163,7 @@ def test_likely_trusts_port_numbers(tmp_path: Path, log: Path) -> None:
 def test_logs_from_stdin_and_from_a_directory(tmp_path: Path, log: Path) -> None:
     (tmp_path / "logs").mkdir()
     (tmp_path / "logs" / "a.log").write_bytes(log.read_bytes())
-    command = [sys.executable, "-m", "sgsim.cli", "usage", "pcaps/shop", "-", "--flow-logs", "--format", "json"]
+    command = [sys.executable, "-m", "sgsim.cli", "usage", "pcaps/shop", "-", "--format", "json"]
     with log.open("rb") as file:
         piped = json.loads(subprocess.run(command, stdin=file, capture_output=True, check=True, timeout=300).stdout)
     whole, listed = of_log(tmp_path / "a", log), of_log(tmp_path / "b", tmp_path / "logs")
@@ -173,4 +173,4 @@ def test_logs_from_stdin_and_from_a_directory(tmp_path: Path, log: Path) -> None
 
 def test_captures_and_logs_do_not_mix(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*SHOP, str(log)]) == 1
-    assert "captures and flow logs together" in capsys.readouterr().err
+    assert "this is a capture, and " in capsys.readouterr().err
