@@ -39,7 +39,7 @@ class Request:
     vantage: str | None
     decapsulate: bool
     log_format: str | None
-    join_window: int
+    join_window: int | None
     likely: bool
     together: tuple[str, ...]
     suppressions: Path | None
@@ -109,10 +109,8 @@ def _kinds(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tup
 @click.option(
     "--join-window",
     type=click.IntRange(0, 86_400),
-    default=900,
-    show_default=True,
     metavar="SECONDS",
-    help="How long records of flow logs wait for the other direction.",
+    help="Flow logs: how long records wait for the other direction (default 900).",
 )
 @click.option("--likely", is_flag=True, help="Where a flow log does not show who began, go by what is likely.")
 @click.option(
@@ -156,6 +154,13 @@ class Run:
 
     def run(self) -> int:
         """Raises SgsimError."""
+        from sgsim.engine.warm import warming
+
+        with warming():
+            return self.answer()
+
+    def answer(self) -> int:
+        """Read, measure, write; the exit code."""
         from sgsim.engine import Snapshot
         from sgsim.importers import read_environment
         from sgsim.report.output import open_output

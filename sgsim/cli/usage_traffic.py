@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from sgsim.cli.manners import Manners
 from sgsim.report.usage import Source
 
@@ -39,7 +41,7 @@ class Traffic:
     vantage: str | None = None
     decapsulate: bool = False
     log_format: str | None = None
-    join_window: int = 900
+    join_window: int | None = None
     likely: bool = False
 
     @property
@@ -52,7 +54,17 @@ class Traffic:
         from sgsim.traffic.kinds import TrafficKind, kind_of_traffic
 
         logs = self.log_format is not None or kind_of_traffic(self.names) is TrafficKind.FLOW_LOGS
+        self._check(logs)
         return self._logs(snapshot, manners) if logs else self._captures(snapshot, manners)
+
+    def _check(self, logs: bool) -> None:
+        """Raise UsageError for options that are about the other kind of traffic."""
+        captures_only = (("--vantage", self.vantage), ("--decapsulate", self.decapsulate or None))
+        logs_only = (("--join-window", self.join_window), ("--likely", self.likely or None))
+        for name, value in captures_only if logs else logs_only:
+            if value is not None:
+                here, there = ("flow logs", "captures") if logs else ("captures", "flow logs")
+                raise click.UsageError(f"{name} is for {there}; these are {here}")
 
     def _captures(self, snapshot: Snapshot, manners: Manners) -> Measured:
         from sgsim.analysis.usage_counts import UseCounter
@@ -82,7 +94,8 @@ class Traffic:
         use, digest = LogUse(snapshot, likely=self.likely), VerdictDigest()
         silences = _Silences(use)
         batches = silences.noted(followed(scan, color=manners.colored(sys.stderr)))
-        options = LogOptions(join_window=self.join_window, likely=self.likely, vpc_id=self.vpc)
+        waiting = 900 if self.join_window is None else self.join_window
+        options = LogOptions(join_window=waiting, likely=self.likely, vpc_id=self.vpc)
         replayed = replay_logs(snapshot, batches, options)
         for batch in replayed:
             use.add(batch)

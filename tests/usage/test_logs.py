@@ -174,3 +174,10 @@ def test_logs_from_stdin_and_from_a_directory(tmp_path: Path, log: Path) -> None
 def test_captures_and_logs_do_not_mix(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*SHOP, str(log)]) == 1
     assert "this is a capture, and " in capsys.readouterr().err
+
+
+def test_options_of_the_other_kind_are_refused(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["usage", "pcaps/shop", str(log), "--decapsulate"]) == 64
+    assert "--decapsulate is for captures; these are flow logs" in capsys.readouterr().err
+    assert run([*SHOP, "--likely"]) == 64
+    assert "--likely is for flow logs; these are captures" in capsys.readouterr().err
