@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sgsim.analysis.usage_peers import Peers
+from sgsim.analysis.usage_peers import Peers, distinct
 from sgsim.analysis.usage_window import Coverage, Window
 from sgsim.flows import AMBIGUOUS, EGRESS, INGRESS, FlowBlock, FlowTable
 from sgsim.model import ICMP, ICMPV6, TCP, UDP
@@ -141,7 +141,8 @@ class UseCounter:
         np.add.at(self._sums["bytes"], sets, verdicts.bytes[rows])
         np.minimum.at(self._first, sets, verdicts.start[rows])
         np.maximum.at(self._last, sets, verdicts.end[rows])
-        self._services = np.union1d(self._services, sets << _CODE_BITS | _service_codes(verdicts, rows))
+        services = distinct(sets << _CODE_BITS | _service_codes(verdicts, rows))
+        self._services = distinct(np.concatenate([self._services, services]))
         self._wait(verdicts, rows, sets)
         self._remember(verdicts, rows, sets)
 
@@ -181,8 +182,7 @@ class UseCounter:
         whole = ~verdicts.fragment[rows]
         distinct, first = np.unique(sets[whole], return_index=True)
         for of, row in zip(distinct.tolist(), rows[whole][first].tolist()):
-            kept = self._samples.setdefault(of, [])
-            if len(kept) < SAMPLES:
+            if len(kept := self._samples.setdefault(of, [])) < SAMPLES:
                 kept.append(tuple(int(getattr(verdicts, name)[row]) for name in _SAMPLED))
 
     # -- addresses of the other end ----------------------------------------------------------------------------------
@@ -265,7 +265,7 @@ class UseCounter:
             for rule in members[sets[start]].tolist() if stop > start else ():
                 known = found.get(rule)
                 new = codes[start:stop]
-                found[rule] = new if known is None else np.union1d(known, new)
+                found[rule] = new if known is None else distinct(np.concatenate([known, new]))
         return found
 
 
@@ -297,7 +297,7 @@ def _flow_table(flows: list[tuple[int, ...]]) -> FlowTable:
 def _distinct_pairs(sets: Column, hi: Column, lo: Column) -> tuple[Column, Column, Column]:
     """(set, address) pairs, sorted by set, each once."""
     if not hi.any() and len(lo) and int(lo.max()) < 1 << 32:  # IPv4: both fit into one number
-        keys = np.unique(sets.astype(np.uint64) << np.uint64(32) | lo)
+        keys = distinct(sets.astype(np.uint64) << np.uint64(32) | lo)
         low = keys & np.uint64(0xFFFFFFFF)
         return (keys >> np.uint64(32)).astype(np.int64), np.zeros_like(low), low
     order = np.lexsort((lo, hi, sets))

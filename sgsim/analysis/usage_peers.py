@@ -9,12 +9,14 @@ so that one rule takes 20 kB a family, however many addresses use it.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from sgsim.model import Cidr
 
-__all__ = ["EXACT", "Peers", "estimate", "sketch"]
+__all__ = ["EXACT", "Peers", "distinct", "estimate", "sketch"]
 
 EXACT = 1024
 REGISTERS = 1 << 12
@@ -99,10 +101,18 @@ def _shifted(hi: Words, lo: Words, bits: int) -> tuple[Words, Words]:
     return hi >> np.uint64(bits), lo >> np.uint64(bits) | hi << np.uint64(64 - bits)
 
 
+def distinct(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The different numbers, sorted. numpy.unique looks them up in a hash table, six times slower when many differ."""
+    ordered = np.sort(values)
+    first = np.ones(len(ordered), np.bool_)
+    np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
+    return ordered[first]
+
+
 def _distinct(hi: Words, lo: Words) -> tuple[Words, Words]:
     """128-bit numbers, sorted, each once."""
     if not hi.any():
-        lo = np.unique(lo)
+        lo = distinct(lo)
         return np.zeros_like(lo), lo
     order = np.lexsort((lo, hi))
     hi, lo = hi[order], lo[order]
