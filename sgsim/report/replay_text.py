@@ -98,7 +98,7 @@ def _verdicts(report: ReplayReport, style: Style) -> Iterator[str]:
         rows.append((verdict.name, *_numbers(total), ""))
         looks.append(verdict)
         for reason, count in reasons:
-            rows.append((f"  {reason.name}", *_numbers(count), _REASONS[reason]))
+            rows.append((f"  {reason.name}", *_numbers(count), _meaning(report, reason)))
             looks.append(None)
     for line, verdict_ in zip(columns(rows, "<>>><"), looks):
         yield line if verdict_ is None else style.verdict(verdict_, line)
@@ -169,7 +169,8 @@ def _situation(report: ReplayReport, style: Style, verdict: Verdict, situation: 
 def _where(report: ReplayReport, situation: Situation) -> str:
     reason = Reason(situation.reason)
     if situation.interface == NO_INTERFACE:
-        return f"at no known interface: {_REASONS[reason]}"
+        place = "at no known interface" if report.vantage is None else "not at the vantage"
+        return f"{place}: {_meaning(report, reason)}"
     if situation.direction not in (INGRESS, EGRESS):
         return f"{report.labels.interface(situation.interface)}: the log does not tell the direction"
     direction = "ingress" if situation.direction == INGRESS else "egress"
@@ -178,6 +179,12 @@ def _where(report: ReplayReport, situation: Situation) -> str:
     if reason is Reason.NO_RULE:
         return f"{place}: no {direction} rule of {groups} matches"
     return f"{place}: {_REASONS[reason]}" + (f" ({groups})" if groups else "")
+
+
+def _meaning(report: ReplayReport, reason: Reason) -> str:
+    if reason is Reason.NO_INTERFACE and report.vantage is not None:
+        return f"neither end is {clean(report.vantage)}"
+    return _REASONS[reason]
 
 
 def _line_counts(line: Line) -> tuple[str, str]:
@@ -196,7 +203,9 @@ def _peers(report: ReplayReport, situation: Situation, line: Line) -> str:
 
 def _advice(report: ReplayReport, situation: Situation) -> Iterator[str]:
     """What to do about an unknown verdict; a rejected one shows its nearest misses instead."""
-    if situation.reason == Reason.NO_INTERFACE:
+    if situation.reason == Reason.NO_INTERFACE and report.vantage is not None:
+        yield "advice: was the capture taken at another interface? only the one that --vantage names is judged"
+    elif situation.reason == Reason.NO_INTERFACE:
         yield "advice: is the export complete (describe-network-interfaces of every account and Region involved)?"
     elif situation.direction not in (INGRESS, EGRESS):
         yield "advice: publish the log with flow-direction; nothing here tells which way these records go"

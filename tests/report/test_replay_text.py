@@ -135,6 +135,12 @@ def test_vantage_speaks_of_disagreement_never_of_rejection() -> None:
     assert text[disagreement + 2] == "    tcp 22  1 record  1 packet  from 203.0.113.66"
 
 
+def test_traffic_of_others_at_a_vantage_is_no_gap_of_the_export() -> None:
+    text = lines(unknown(interface=NO_INTERFACE, reason=Reason.NO_INTERFACE, possible_set=0), vantage="eni-0web")
+    assert "  not at the vantage: neither end is eni-0web" in text
+    assert not any("export" in line for line in text)
+
+
 def test_mirrored_packets_that_arrived_are_remarked_on() -> None:
     text = lines(rejected(dstport=22), summary=Counted(disagreements=3))
     assert text[-1].startswith(
