@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sgsim.flows import AMBIGUOUS
+from sgsim.flows import AMBIGUOUS, NO_INTERFACE
 from sgsim.model import SecurityGroup
 from sgsim.report.labels import Labels
 from sgsim.report.replay import ReplayReport
