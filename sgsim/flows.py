@@ -8,7 +8,7 @@ of columns, joined by `row`, the position in the table.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,6 @@ __all__ = [
     "EGRESS",
     "INGRESS",
     "NO_INTERFACE",
-    "FiveTuple",
     "FlowBlock",
     "FlowTable",
 ]
@@ -28,16 +27,6 @@ EGRESS = 1
 
 NO_INTERFACE = -1  #: `FlowBlock.interface`: no known interface
 AMBIGUOUS = -2  #: `FlowBlock.interface`: several interfaces could be meant
-
-
-class FiveTuple(NamedTuple):
-    """Five fields of one packet or flow; addresses as integers, ports 0 where the protocol has none."""
-
-    protocol: int
-    srcaddr: int
-    srcport: int
-    dstaddr: int
-    dstport: int
 
 
 @dataclass(frozen=True, slots=True)
