@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sgsim.engine.interner import Interner
+from sgsim.engine.sets import GrowingSets
 from sgsim.kernels.tracking_layout import (
     ACTION_MASK,
     CODE_UNTRACKED_SHIFT,
@@ -23,6 +24,9 @@ from sgsim.verdicts import MatchSets, Reason, RuleVerdicts, Verdict
 
 __all__ = ["Answers", "RuleAnswers"]
 
+#: Match sets that are told apart in Python: less than the kernel takes to load, and it is not compiled for a few.
+_FEW = 1 << 10
+
 
 class RuleAnswers:
     """Distinct (action, reason, match set, possible set, deciding rule, untracked), and the match sets themselves.
@@ -33,6 +37,8 @@ class RuleAnswers:
 
     def __init__(self) -> None:
         self._sets: dict[bytes, int] = {b"": 0}
+        self._many: GrowingSets | None = None  # takes the place of `_sets` when that has become large
+        self._set_count = 1
         self._rows = Interner()
         self._match_sets: MatchSets | None = None
         self.codes: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
@@ -55,15 +61,29 @@ class RuleAnswers:
     @property
     def sets(self) -> MatchSets:
         """All match sets so far."""
-        if self._match_sets is None or len(self._match_sets) != len(self._sets):
-            lengths = np.fromiter((len(key) // 4 for key in self._sets), np.int64, len(self._sets))
-            offsets = np.zeros(len(lengths) + 1, np.int64)
-            np.cumsum(lengths, out=offsets[1:])
-            self._match_sets = MatchSets(offsets, np.frombuffer(b"".join(self._sets), np.int32))
+        if self._match_sets is None or len(self._match_sets) != self._set_count:
+            self._match_sets = self._few_sets() if self._many is None else self._many.match_sets()
         return self._match_sets
+
+    def _few_sets(self) -> MatchSets:
+        lengths = np.fromiter((len(key) // 4 for key in self._sets), np.int64, len(self._sets))
+        offsets = np.zeros(len(lengths) + 1, np.int64)
+        np.cumsum(lengths, out=offsets[1:])
+        return MatchSets(offsets, np.frombuffer(b"".join(self._sets), np.int32))
 
     def _intern_sets(self, sets: MatchSets) -> npt.NDArray[np.int64]:
         """The number here of each set of one call."""
+        if self._many is None and len(self._sets) >= _FEW:
+            self._many = GrowingSets()
+            self._many.add(self._few_sets())  # which are distinct, and keep their numbers
+        if self._many is None:
+            numbers = self._numbers_of_few(sets)
+        else:
+            numbers = self._many.add(sets).astype(np.int64)
+        self._set_count = max(self._set_count, int(numbers.max(initial=0)) + 1)
+        return numbers
+
+    def _numbers_of_few(self, sets: MatchSets) -> npt.NDArray[np.int64]:
         content = np.ascontiguousarray(sets.members, np.int32).tobytes()
         bounds = (4 * sets.offsets).tolist()
         known = self._sets

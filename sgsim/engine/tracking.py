@@ -89,11 +89,13 @@ class Tracker:
         self._fragments_follow = semantics.fragments == "first"
         self._options = OPTION_OTHER_REFRESH if semantics.other_protocol_refresh else 0
         self._options |= OPTION_REJECT_MIDSTREAM if semantics.tcp_midstream == "reject" else 0
-        interfaces = [snapshot.environment.interfaces[name] for name in snapshot.tables.interface_ids]
-        kinds = [(interface.timeouts, interface.instance_type) for interface in interfaces or [NetworkInterface("")]]
-        numbers = {kind: number for number, kind in enumerate(dict.fromkeys(kinds))}
-        limits = np.array([_limits(*kind, semantics) for kind in numbers], np.int64) * _SECOND
-        self._limits = limits[[numbers[kind] for kind in kinds]]
+        named = snapshot.environment.interfaces
+        interfaces = [named[name] for name in snapshot.tables.interface_ids] or [NetworkInterface("")]
+        numbers: dict[tuple[ConnectionTrackingTimeouts, str | None], int] = {}
+        # Pairs are not kept: with thousands of new ones the garbage collector looks at the whole environment.
+        kinds = ((interface.timeouts, interface.instance_type) for interface in interfaces)
+        row = np.array([numbers.setdefault(kind, len(numbers)) for kind in kinds])
+        self._limits = (np.array([_limits(*kind, semantics) for kind in numbers], np.int64) * _SECOND)[row]
         self._fragment_keys = Interner()
         self._fragments: npt.NDArray[np.int64] = np.empty((0, 2), np.int64)
 
