@@ -16,6 +16,7 @@ from dataclasses import dataclass
 __all__ = ["EFFORT", "Minimal", "minimal"]
 
 EFFORT = 20_000  #: nodes of the search in one group of rules before it counts as too large
+DEPTH = 200  #: rules that stay in one group, beyond which no search would end in time
 _ONE_RULE = 1 << 32  #: fewer rules always beat narrower ones
 
 
@@ -68,6 +69,8 @@ def _apart(sets: list[frozenset[int]]) -> list[list[frozenset[int]]]:
 def _solve(sets: list[frozenset[int]], width: Sequence[int]) -> tuple[frozenset[int], bool]:
     search = _Search(_without_supersets(sets), width)
     best = search.greedy()
+    if len(best) > DEPTH:
+        return best, False
     found = search.better_than(best)
     return (best if found is None else found), search.nodes <= EFFORT
 

@@ -165,11 +165,12 @@ def test_the_smallest_set_is_the_smallest() -> None:
 
 def test_where_that_takes_too_long_no_single_rule_can_go() -> None:
     rng = Random(2)
-    sets = {frozenset(rng.sample(range(300), rng.randint(3, 9))) for _ in range(900)}
-    found = minimal(sets, range(300), [rng.randint(0, 40) for _ in range(300)])
-    assert not found.exact and all(rules & found.kept for rules in sets)
-    for rule in found.kept:
-        assert not all(rules & (found.kept - {rule}) for rules in sets)
+    for rules_, sets_ in ((300, 900), (1500, 2500)):
+        sets = {frozenset(rng.sample(range(rules_), rng.randint(2, 6))) for _ in range(sets_)}
+        found = minimal(sets, range(rules_), [rng.randint(0, 40) for _ in range(rules_)])
+        assert not found.exact and all(rules & found.kept for rules in sets)
+        alone = {next(iter(hit)) for hit in (rules & found.kept for rules in sets) if len(hit) == 1}
+        assert alone == found.kept
 
 
 def test_the_choice_does_not_depend_on_order() -> None:
