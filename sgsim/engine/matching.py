@@ -37,6 +37,7 @@ class Job(NamedTuple):
     def context(self) -> Context:
         """A context of its own for one thread."""
         context = context_of(self.tables, self.block)
+        context.set("ROWS", len(self.results["ACTION"]))
         for name, value in {**self.peers, **self.results}.items():
             context.set(name, value)
         return context
@@ -93,7 +94,7 @@ def _look_up(context: Context, store: Store, rows: slice) -> npt.NDArray[np.int6
 
     def work() -> bool:
         match(context.numbers)
-        return bool(context["START"] == rows.stop)
+        return _is_done(context, rows.stop)
 
     store.run(context, work)
     store.looked_up = True
@@ -109,10 +110,16 @@ def _scan(context: Context, store: Store, rows: npt.NDArray[np.int64]) -> None:
 
     def work() -> bool:
         scan_kernel(context.numbers)
-        return context["START"] == len(rows)
+        return _is_done(context, len(rows))
 
     store.run(context, work)
     store.scanned = True
+
+
+def _is_done(context: Context, stop: int) -> bool:
+    if context["START"] < 0:
+        raise ValueError("a row of the flow table has an interface, direction or row number that does not exist")
+    return context["START"] == stop
 
 
 @cache

@@ -15,10 +15,23 @@ from sgsim.tables import RuleTables
 __all__ = ["context_of", "peers_of", "remotes"]
 
 
+#: Bytes of an element of each column of a FlowBlock.
+_WIDTHS = {
+    **dict.fromkeys(("PROTOCOL", "LATER", "DIRECTION"), 1),
+    **dict.fromkeys(("SRCPORT", "DSTPORT", "ICMP_TYPE", "ICMP_CODE"), 2),
+    "INTERFACE": 4,
+    "ROW": 8,
+}
+
+
 def context_of(tables: RuleTables, block: FlowBlock) -> Context:
     """A block and the tables of its family as the `match` and `exempt` kernels take them."""
     context = Context()
+    address = np.uint32 if block.family == 4 else np.uint64
+    assert block.srcaddr.dtype == block.dstaddr.dtype == address, "kernels read columns as FlowBlock describes them"
+    context.set("INTERFACES", len(tables.interface_ids))
     for name, value in {**_flows(block), **_tables(tables, block.family)}.items():
+        assert not isinstance(value, np.ndarray) or name not in _WIDTHS or value.dtype.itemsize == _WIDTHS[name], name
         context.set(name, value)
     return context
 

@@ -41,10 +41,16 @@ __all__ = ["match"]
 
 @kernel
 def match(context: npt.NDArray[np.int64]) -> None:
-    """Judge rows START to STOP; START tells how far it came, short of STOP if the store is full."""
+    """Judge rows START to STOP; START tells how far it came, short of STOP if the store is full.
+
+    START becomes -1 if a row leads outside the tables or the results.
+    """
     c = address_of(context)
     while get_i64(c, START) < get_i64(c, STOP):
         end = read_rows(c)
+        if end < 0:
+            put_i64(c, START, end)
+            return
         if is_dense(c):
             find_cells(c)
         else:

@@ -14,11 +14,11 @@ __all__ = ["BLOCK", "PAIRS", "Context"]
 
 #: Rows: addresses of the columns of a FlowBlock. `SRC`, `DST`: uint32 (IPv4) or two uint64. PEER int32, or 0 where no
 #: rule asks: the known interface that has the remote address, -1 for one that no group reference matches, or -2 - k for
-#: entry k of TRUTHS.
+#: entry k of TRUTHS. INTERFACES and ROWS: how many there are, so that no row leads outside.
 (
     FAMILY, SRC, DST, SRCPORT, DSTPORT, PROTOCOL, ICMP_TYPE, ICMP_CODE, LATER, INTERFACE, DIRECTION, ROW,
-    PEER,
-) = range(13)  # fmt: skip
+    PEER, INTERFACES, ROWS,
+) = range(15)  # fmt: skip
 #: Tables: see `tables.layout.Layout`, `tables.columns`, `tables.FamilyTables.records`. Remote
 #: addresses whose membership takes more than one interface to tell: entry k has the references
 #: TRUTH_REFERENCES[TRUTH_OFFSETS[k]:TRUTH_OFFSETS[k + 1]], int32, with TRUTHS uint8: 1 may match, 2 surely matches; all
@@ -29,22 +29,22 @@ __all__ = ["BLOCK", "PAIRS", "Context"]
     RULE_LAST, RULE, RULE_ORDER, SUBJECT_OFFSETS, SUBJECT, SUBJECT_FIRST, SUBJECT_LAST, SUBJECT_RULE,
     SUBJECT_ORDER, LIST_OFFSETS, LIST_HI, LIST_LO, LIST_LENGTH, LIST_UNRESOLVED, TARGET, TRUTH_OFFSETS,
     TRUTH_REFERENCES, TRUTHS,
-) = range(13, 51)  # fmt: skip
+) = range(15, 53)  # fmt: skip
 #: Exempt traffic: see `tables.exempt`.
 (
     SPECIAL_OFFSETS, SPECIAL_HI, SPECIAL_LO, SPECIAL_LAST_HI, SPECIAL_LAST_LO, SPECIAL_KIND, SERVICES_USED,
     SERVICES_HI, SERVICES_LO, SERVICES_PROTOCOL, SERVICES_PORT, LINK_LOCAL, DHCP,
-) = range(51, 64)  # fmt: skip
+) = range(53, 66)  # fmt: skip
 #: The store of answers (see `match_store`): arrays, how many are used, and how many fit. LARGEST: no row matches more
 #: rules; MAYBES: scratch for so many, int32.
 (
     SLOTS, INFO, ORDER, OFFSETS, MEMBERS, CELLS, USED_SLOTS, USED_ANSWERS, USED_MEMBERS, MOST_SLOTS,
     MOST_ANSWERS, MOST_MEMBERS, LARGEST, MAYBES,
-) = range(64, 78)  # fmt: skip
+) = range(66, 80)  # fmt: skip
 #: Results by ROW; REST int64: positions of rows that only the scan can answer, REST_USED of them.
 (
     ACTION, REASON, MATCH_SET, POSSIBLE_SET, DECIDING, UNTRACKED_OUT, REST, REST_USED, START, STOP,
-) = range(78, 88)  # fmt: skip
+) = range(80, 90)  # fmt: skip
 #: Scratch, per row of the block: LOW uint32 (last 32 bits of the remote address), HI, LO uint64, SERVICE uint32,
 #: STATE uint8, ANSWER int32. Lists, int32 each, with their lengths: (row, table) pairs; pages, first by their place in
 #: the directory; nodes; subjects; WORD uint64 for masks. SAME_TABLE: the table of all pairs, -1 if they differ.
@@ -52,7 +52,7 @@ __all__ = ["BLOCK", "PAIRS", "Context"]
     LOW, HI, LO, SERVICE, STATE, ANSWER, PAIR_ROW, PAIR_TABLE, PAGE_ROW, PAGE_AT, ADDRESS_AT, SERVICE_AT,
     NODE_ROW, NODE_TABLE, NODE, SUBJECT_ROW, SUBJECT_TABLE, WORD, PAIRS_USED, PAGES_USED, NODES_USED,
     SUBJECTS_USED, SAME_TABLE,
-) = range(88, 111)  # fmt: skip
+) = range(90, 113)  # fmt: skip
 
 FIELDS = {name: value for name, value in globals().items() if name.isupper() and value.__class__ is int}
 

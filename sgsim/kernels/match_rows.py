@@ -63,6 +63,7 @@ from sgsim.kernels.match_verdicts import (
     UNFILTERED,
     UNKNOWN,
     UNSEEN,
+    leads_outside,
     put_verdict,
 )
 
@@ -74,9 +75,17 @@ DONE, LEFT, MAYBE = 1, 2, 4
 
 @helper
 def read_rows(c: Number) -> Number:
-    """Remote address and service of each row of a block, its (row, table) pairs; returns the block's end."""
+    """Remote address and service of each row of a block, its (row, table) pairs; returns the block's end.
+
+    Returns -1 if a row leads outside.
+    """
     start = get_i64(c, START)
     end = min(get_i64(c, STOP), start + BLOCK)
+    outside = 0
+    for row in range(start, end):
+        outside |= leads_outside(c, row)
+    if outside != 0:
+        return -1
     read_fields(c, start, end)
     if read_alike(c, start, end):
         return end

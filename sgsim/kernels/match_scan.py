@@ -82,6 +82,7 @@ from sgsim.kernels.match_verdicts import (
     UNKNOWN,
     UNRESOLVED,
     UNSEEN,
+    leads_outside,
     mark_untracked,
     put_verdict,
 )
@@ -96,10 +97,16 @@ _ALL_BITS = 128
 
 @kernel
 def scan(context: npt.NDArray[np.int64]) -> None:
-    """Judge the rows REST[START:STOP]; START tells how far it came, short of STOP if the store is full."""
+    """Judge the rows REST[START:STOP]; START tells how far it came, short of STOP if the store is full.
+
+    START becomes -1 if a row leads outside the tables or the results.
+    """
     c = address_of(context)
     while get_i64(c, START) < get_i64(c, STOP):
         row = get_i64(get_i64(c, REST), get_i64(c, START))
+        if leads_outside(c, row) != 0:
+            put_i64(c, START, -1)
+            return
         if not is_decided(c, row):
             if not has_room(c, get_i64(c, LARGEST)):
                 return

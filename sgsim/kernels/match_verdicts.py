@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from sgsim.kernels._jit import helper
 from sgsim.kernels._memory import Number, get_i32, get_i64, get_u8, get_u32, put_i32, put_u8
 from sgsim.kernels.match_context import (
@@ -10,10 +12,12 @@ from sgsim.kernels.match_context import (
     DIRECTION,
     FAMILY,
     INTERFACE,
+    INTERFACES,
     PROTOCOL,
     REASON,
     RECORDS,
     ROW,
+    ROWS,
     UNTRACKED,
     UNTRACKED_OUT,
 )
@@ -31,6 +35,7 @@ __all__ = [
     "UNKNOWN",
     "UNRESOLVED",
     "UNSEEN",
+    "leads_outside",
     "mark_untracked",
     "put_verdict",
 ]
@@ -49,6 +54,14 @@ def put_verdict(c: Number, row: Number, action: Number, reason: Number) -> None:
     put_u8(get_i64(c, ACTION), at, action)
     put_u8(get_i64(c, REASON), at, reason)
     put_i32(get_i64(c, DECIDING), at, -1)
+
+
+@helper(inline=True)
+def leads_outside(c: Number, row: Number) -> Number:
+    """Not 0 if a row names an interface, a direction or a place for its answer that does not exist."""
+    interface, to = get_i32(get_i64(c, INTERFACE), row), get_i64(get_i64(c, ROW), row)
+    outside = np.int64(interface >= get_i64(c, INTERFACES)) | np.int64(get_u8(get_i64(c, DIRECTION), row) > 1)
+    return outside | np.int64(to < 0) | np.int64(to >= get_i64(c, ROWS))
 
 
 @helper

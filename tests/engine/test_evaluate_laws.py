@@ -181,3 +181,15 @@ def test_thousands_of_overlapping_port_ranges_stay_linear() -> None:
             if rule.ports.first <= port <= rule.ports.last and rule.peer.cidr.contains(parse_address("10.0.0.1"))
         )
         assert verdicts.sets[int(verdicts.match_set[row])] == expected
+
+
+@pytest.mark.parametrize("scan_only", [True, False])
+@pytest.mark.parametrize(("column", "value"), [("interface", 99), ("direction", 2), ("row", 7), ("row", -1)])
+def test_rows_that_lead_outside_are_refused(column: str, value: int, scan_only: bool) -> None:
+    """Kernels use raw addresses: a wrong index must not reach memory."""
+    environment = random_environment(1)
+    columns: dict[str, Any] = {"interface": [0, 0], "direction": [0, 0], "row": [0, 1]}
+    columns[column] = [columns[column][0], value]
+    block = FlowBlock.from_columns(4, [1, 2], [3, 4], protocol=[6, 17], **columns)
+    with pytest.raises((ValueError, IndexError)):
+        evaluate(Snapshot.of(environment), FlowTable.of(block), scan_only=scan_only)
