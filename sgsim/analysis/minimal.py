@@ -72,7 +72,8 @@ def _solve(sets: list[frozenset[int]], width: Sequence[int]) -> tuple[frozenset[
     if len(best) > DEPTH:
         return best, False
     found = search.better_than(best)
-    return (best if found is None else found), search.nodes <= EFFORT
+    # A search that was cut short may end with a set that holds more than it needs.
+    return (best if found is None else search.irredundant(found)), search.nodes <= EFFORT
 
 
 def _without_supersets(sets: list[frozenset[int]]) -> list[frozenset[int]]:
@@ -103,21 +104,30 @@ class _Search:
         self._limit = 0
 
     def greedy(self) -> frozenset[int]:
-        """Take what the most sets need; then drop, widest first, what the others make superfluous."""
-        chosen: list[int] = []
+        """Take what the most sets need, then drop what that makes superfluous."""
+        chosen: set[int] = set()
         left = self.all
         while left:
             rule = max(self.covers, key=lambda rule: ((self.covers[rule] & left).bit_count(), -self.cost[rule], -rule))
-            chosen.append(rule)
+            chosen.add(rule)
             left &= ~self.covers[rule]
+        return self.irredundant(chosen)
+
+    def irredundant(self, chosen: Collection[int]) -> frozenset[int]:
+        """The hitting set without what it does not need, widest first: no single further rule can go."""
+        kept = [rules.intersection(chosen) for rules in self.sets]
+        holding: dict[int, list[int]] = {}
+        for n, rules in enumerate(kept):
+            for rule in rules:
+                holding.setdefault(rule, []).append(n)
+        left_in = [len(rules) for rules in kept]
+        needed = set(chosen)
         for rule in sorted(chosen, key=lambda rule: (-self.cost[rule], -rule)):
-            others = 0
-            for other in chosen:
-                if other != rule:
-                    others |= self.covers[other]
-            if others == self.all:
-                chosen.remove(rule)
-        return frozenset(chosen)
+            if all(left_in[n] > 1 for n in holding[rule]):
+                needed.remove(rule)
+                for n in holding[rule]:
+                    left_in[n] -= 1
+        return frozenset(needed)
 
     def better_than(self, known: frozenset[int]) -> frozenset[int] | None:
         """A cheaper hitting set than a known one, the cheapest if the search ends in time; None if there is none."""
