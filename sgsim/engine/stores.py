@@ -55,6 +55,7 @@ class Store:
 
     def add(self, sets: MatchSets) -> npt.NDArray[np.int32]:
         """Intern foreign sets (which may hold equal ones) by content; returns the number of each here."""
+        self._expect(int(np.diff(sets.offsets).max(initial=0)))
         numbers = np.zeros(len(sets), np.int32)
         context, done = Context(), 0
 
@@ -76,6 +77,12 @@ class Store:
         """Whether some sets may be equal: prefix lists give one set several answers, a scan knows content alone."""
         lists = self._arrays["INFO"][: self._used["USED_ANSWERS"], 0] & BY_LIST
         return (self.looked_up and self.scanned) or bool(lists.any())
+
+    def _expect(self, size: int) -> None:
+        """Be ready for sets of that size, which may be larger than any rule table gives."""
+        if size > self._largest:
+            self._largest = size
+            self._arrays["MAYBES"] = np.empty(size, np.int32)
 
     def _lend(self, context: Context) -> None:
         arrays = self._arrays

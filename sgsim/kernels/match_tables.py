@@ -60,11 +60,17 @@ _PAGE, _REGIONS = 1, 2
 
 @helper(inline=True)
 def rank(lines: Number, base: Number, depth: Number, value: Number) -> Number:
-    """How many keys of a search tree are below a value (see `sgsim.compiler.trees`)."""
+    """How many keys of a search tree are below a value (see `sgsim.compiler.trees`).
+
+    Written out for three levels, which hold 4 624 keys: a loop over all of them took 3 ns more a row at 1 000 rules.
+    """
     node, inner = 0, 0
-    for _ in range(depth - 1):
-        node = 17 * node + 1 + count_below(lines, base + node, value)
-        inner = 17 * inner + 1
+    if depth > 1:
+        node, inner = 1 + count_below(lines, base, value), 1
+    if depth > 2:
+        node, inner = 17 * node + 1 + count_below(lines, base + node, value), 18
+    for _ in range(depth - 3):
+        node, inner = 17 * node + 1 + count_below(lines, base + node, value), 17 * inner + 1
     return 16 * (node - inner) + count_below(lines, base + node, value)
 
 
