@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from sgsim.engine.interner import Interner
-from sgsim.engine.sets import GrowingSets
 from sgsim.kernels.tracking_layout import (
     ACTION_MASK,
     CODE_UNTRACKED_SHIFT,
@@ -21,6 +20,9 @@ from sgsim.kernels.tracking_layout import (
     RULES_SHIFT,
 )
 from sgsim.verdicts import MatchSets, Reason, RuleVerdicts, Verdict
+
+if TYPE_CHECKING:
+    from sgsim.engine.stores import Store
 
 __all__ = ["Answers", "RuleAnswers"]
 
@@ -37,7 +39,7 @@ class RuleAnswers:
 
     def __init__(self) -> None:
         self._sets: dict[bytes, int] = {b"": 0}
-        self._many: GrowingSets | None = None  # takes the place of `_sets` when that has become large
+        self._many: Store | None = None  # takes the place of `_sets` when that has become large
         self._set_count = 1
         self._rows = Interner()
         self._match_sets: MatchSets | None = None
@@ -74,7 +76,9 @@ class RuleAnswers:
     def _intern_sets(self, sets: MatchSets) -> npt.NDArray[np.int64]:
         """The number here of each set of one call."""
         if self._many is None and len(self._sets) >= _FEW:
-            self._many = GrowingSets()
+            from sgsim.engine.stores import Store
+
+            self._many = Store(largest=1)
             self._many.add(self._few_sets())  # which are distinct, and keep their numbers
         if self._many is None:
             numbers = self._numbers_of_few(sets)
