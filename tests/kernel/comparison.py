@@ -84,7 +84,7 @@ def _kernel_step(tracker: KernelTracker, batch: PacketBatch) -> list[list[Answer
     tracked, ids = tracker.step(batch), tracker.snapshot.tables
     columns = tracker.answers(tracked.words)
     names = [frozenset(ids.rule_ids[rule] for rule in columns.sets[n]) for n in range(len(columns.sets))]
-    interfaces = [tracker.store.interfaces(tracked.packets.flow, end) for end in (0, 1)]
+    interfaces = [tracker.store.interfaces(tracked.flow, end) for end in (0, 1)]
 
     def answer(row: int, end: int) -> Answer:
         reason = Reason(columns.reason[row, end])
