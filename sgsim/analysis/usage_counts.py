@@ -133,10 +133,8 @@ class UseCounter:
 
     def _add_use(self, verdicts: Verdicts, rows: npt.NDArray[np.int64], sets: npt.NDArray[np.int64]) -> None:
         self._add("records", sets)
-        self._add(
-            "flows",
-            sets[self._new(4 * verdicts.flow_id[rows] + 2 * verdicts.fragment[rows] + verdicts.direction[rows])],
-        )
+        fragment, direction = (column[rows].astype(np.int64) for column in (verdicts.fragment, verdicts.direction))
+        self._add("flows", sets[self._new(4 * verdicts.flow_id[rows] + 2 * fragment + direction)])
         np.add.at(self._sums["packets"], sets, verdicts.packets[rows])
         np.add.at(self._sums["bytes"], sets, verdicts.bytes[rows])
         np.minimum.at(self._first, sets, verdicts.start[rows])

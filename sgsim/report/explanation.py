@@ -57,7 +57,12 @@ def _fields(rule: RuleExplanation) -> str:
 def _end(who: str, end: EndExplanation, labels: Labels, style: Style) -> Iterator[str]:
     place = f"{who} {clean(end.address)}"
     if end.interface_id is not None:
-        about = end.name or end.instance_id or end.description or (end.interface_type if end.interface_type != "interface" else "")
+        about = (
+            end.name
+            or end.instance_id
+            or end.description
+            or (end.interface_type if end.interface_type != "interface" else "")
+        )
         place += clean(f" at {end.interface_id}" + (f" ({about})" if about else ""))
     yield f"{style.heading(place)}: {_answer(end, style)}"
     if end.groups:

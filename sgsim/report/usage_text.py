@@ -75,7 +75,7 @@ def _rules(report: UsageReport, style: Style) -> Iterator[str]:
         return
     meaning = "flows that open a connection, at this end; sole: no other rule allows them; peers: different other ends"
     yield f"{style.heading('Rules')}  {style(meaning, 'dim')}"
-    rows = [("flows", "sole", "packets", "bytes", "peers", "last", "rule", "group", "")]
+    rows: list[tuple[str, ...]] = [("flows", "sole", "packets", "bytes", "peers", "last", "rule", "group", "")]
     for n in used[:MOST_RULES]:
         rule, peers = usage.rules[n], use.peers.get(n)
         known = "0" if peers is None else f"{'' if peers.exact else '~'}{number(peers.count)}"
