@@ -1,14 +1,14 @@
 """Rows and words that the joining of flow-log records shares; plain constants, so that importing them is instant.
 
-What tells records of different flows apart is a key of eight 64-bit words, as for packets:
+A *connection* is what both directions of a flow share at one interface. Its key has eight 64-bit words:
 
-    word 0 … 3   source high, source low, destination high, destination low address (IPv4 in the low one)
-    word 4       srcport | dstport << 16 | protocol << 32 | IPv6 << 40 (as for packets)
-    word 5       number of the interface's name + 1 | (flow direction + 1) << 32 | (number of the VPC + 1) << 34
-    word 6, 7    the addresses that the log shows in place of the packets' own, PLAIN set; 0 where that is no matter
+    word 0 … 3   the interface's side of it, high and low half, then the other end (IPv4 in the low half)
+    word 4       port here | port there << 16 | protocol << 32 | IPv6 << 40
+    word 5       index of the interface; of records that have no place a number and UNPLACED
+    word 6, 7    0
 
-A *log flow* is what such records share: their place and what rules say (`FLOW_*`). A connection at one interface is
-two log flows, one for each direction.
+A *log flow* is one direction of a connection, numbered `2 * connection + direction`; what rules say of it is in one
+row of `FLOW_*`. Times are seconds since a base that lies well before the log, so that 32 bits hold them.
 """
 
 from __future__ import annotations
@@ -17,13 +17,21 @@ from typing import Any, NamedTuple
 
 import numpy.typing as npt
 
+UNPLACED = 1 << 62
+
+#: Records that are placed by hand: their key, for the length of a batch. Words 0 … 3 source and destination, word 4 as
+#: above, word 5 number of the interface's name + 1 | (flow direction + 1) << 32 | (number of the VPC + 1) << 34, words
+#: 6 and 7 the addresses that the log shows in place of the packets' own, PLAIN set; 0 where that is no matter.
 DIRECTION_SHIFT, VPC_SHIFT = 32, 34
 PLAIN = 1 << 63
 
-# A log flow, eight 32-bit numbers; FLOW_CONNECTION is -1 where interface or direction is not known.
-FLOW_WORDS = 8
-FLOW_CONNECTION, FLOW_RULES, FLOW_REVERSE, FLOW_BITS, FLOW_LIMITS = 0, 1, 2, 3, 4
-FLOW_INTERFACE, FLOW_DIRECTION, FLOW_ID = 5, 6, 7
+#: `connection_keys`: this record is to be placed by hand.
+BY_HAND = 2
+
+# A log flow, four 32-bit numbers: rows of rule answers of its own direction (-1: not asked yet) and of the other one
+# (-1: no matter), bits, and the number of the flow, which its other end shares.
+FLOW_WORDS = 4
+FLOW_RULES, FLOW_REVERSE, FLOW_BITS, FLOW_ID = 0, 1, 2, 3
 
 # FLOW_BITS. Verdicts are REJECT 0, ACCEPT 1, UNKNOWN 2; whether a connection is opened: 0 no, 1 maybe, 2 surely.
 BIT_PASSES = 0  # 2 bits: the verdict of both ends by rules alone
@@ -32,20 +40,27 @@ BIT_REVERSE_OPENS = 4  # 2 bits
 BIT_FRAGMENT, BIT_KIND, BIT_MAY_CLOSE = 6, 7, 9  # BIT_KIND: 2 bits, one of KIND_*
 BIT_PORTS = 10  # 2 bits: 1 + what the ports say
 BIT_POSSIBLE = 12  # the rules of its own direction name rules that may match
+BIT_UNPLACED = 13  # interface or direction is not known: there is nothing to join
+BIT_COUNTED = 14  # it is a hit of its rules, and counted as one
+BIT_CODE = 16  # 6 bits: action | reason << 2 of its own rules' answer
+BIT_DIRECTION = 22  # 2 bits: the direction that is reported, 2 where it is not known
 
-# A connection at one interface, 64-bit numbers. Those of a side come twice, ingress first.
+# A connection, 32-bit numbers. Those of a side come twice, ingress first.
 SIDE_WORDS = 6
 SIDE_OPENED, SIDE_FIRST, SIDE_START, SIDE_END, SIDE_FIN, SIDE_DATA = range(6)
 JOIN_CLOSE_FROM, JOIN_CLOSE_TO, JOIN_CLOSED, JOIN_ESTABLISHED = 12, 13, 14, 15
 JOIN_OPENER, JOIN_OPENER_RULES, JOIN_OPENER_OPENS, JOIN_EVIDENCE = 16, 17, 18, 19
-JOIN_LAST, JOIN_MURKY, JOIN_LIMITS = 20, 21, 22  # JOIN_LIMITS: row of limits << 2 | kind
-JOIN_ENDED = 23  # when a FIN or RST was last seen, -1 for never since the last SYN
-TIE_TIME, TIE_COUNT, TIE_FLAGS, TIE_UNTOLD, TIE_FLOW = 24, 25, 27, 29, 31  # all but the time: one for each side
-JOIN_WORDS = 33
+JOIN_LAST, JOIN_MURKY = 20, 21
+JOIN_ENDED = 22  # when a FIN or RST was last seen, -1 for never since the last SYN
+JOIN_INTERFACE, JOIN_KIND = 23, 24  # JOIN_INTERFACE may be NO_INTERFACE or AMBIGUOUS
+TIE_TIME, TIE_COUNT, TIE_FLAGS, TIE_UNTOLD = 25, 26, 28, 30  # all but the time: one for each side
+JOIN_WORDS = 32
+
+NEVER = 1 << 30
+LATEST = 1 << 29  #: times are cut off here, 17 years after the base
 
 LARGEST_HEADERS = 100  #: bytes: IPv6 and TCP with all options; a larger packet carries data
 
-NEVER = 1 << 60
 
 # Kinds of limits, and the limits of each in seconds.
 KIND_TCP, KIND_UDP, KIND_ICMP, KIND_OTHER = 0, 1, 2, 3
@@ -83,8 +98,33 @@ class RecordColumns(NamedTuple):
     flow_direction: npt.NDArray[Any]
 
 
+class Owners(NamedTuple):
+    """Which interface has which address, exactly: an open-addressing table.
+
+    `rows`: int64[n, 4], interface, high half, low half, 1 for IPv6. A slot (int32) is a row plus one, 0 when free.
+    `delegated[interface]`: it has addresses beside these, by prefixes.
+    """
+
+    slots: npt.NDArray[Any]
+    rows: npt.NDArray[Any]
+    delegated: npt.NDArray[Any]
+
+
+class LogFields(NamedTuple):
+    """What keys say of n log flows, as columns: source and destination as the records have them."""
+
+    family: npt.NDArray[Any]
+    src_hi: npt.NDArray[Any]
+    src_lo: npt.NDArray[Any]
+    dst_hi: npt.NDArray[Any]
+    dst_lo: npt.NDArray[Any]
+    srcport: npt.NDArray[Any]
+    dstport: npt.NDArray[Any]
+    protocol: npt.NDArray[Any]
+
+
 class Records(NamedTuple):
-    """n records in the order of their start: log flow (int32), seconds (int64), TCP flags (int16, -1 not told).
+    """n records in the order of their start: log flow (int64), seconds (int64), TCP flags (int16, -1 not told).
 
     `packets` and `bytes` int64, -1 not told.
     """
@@ -98,10 +138,10 @@ class Records(NamedTuple):
 
 
 class JoinState(NamedTuple):
-    """What joining remembers. `flows`: int32[flows, FLOW_WORDS]; `connections`: int64[connections, JOIN_WORDS];
-    `codes`: uint8, one a rule answer; `limits`: int64[interfaces, 4, 4]."""
+    """What joining remembers. `flows`: int32[2 * connections, FLOW_WORDS]; `connections`: int32[connections,
+    JOIN_WORDS]; `limits`: int64[interfaces, 4, 4]; `base` (int64[1]): second 0."""
 
     flows: npt.NDArray[Any]
     connections: npt.NDArray[Any]
-    codes: npt.NDArray[Any]
     limits: npt.NDArray[Any]
+    base: npt.NDArray[Any]

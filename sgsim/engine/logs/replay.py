@@ -9,34 +9,35 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from sgsim.engine.answers import Answers
-from sgsim.engine.keys import flow_fields
-from sgsim.engine.logs.flows import LogFlows, numbered
+from sgsim.engine.logs.flows import LogFlows, log_fields_of, numbered
 from sgsim.engine.logs.limits import connection_limits
 from sgsim.engine.logs.window import Held, JoinWindow
 from sgsim.engine.snapshot import Snapshot
 from sgsim.kernels.joining_layout import (
     AFTER_CLOSE,
+    BIT_DIRECTION,
     EVIDENCE_MASK,
-    FLOW_CONNECTION,
-    FLOW_DIRECTION,
+    FLOW_BITS,
     FLOW_ID,
-    FLOW_INTERFACE,
+    JOIN_INTERFACE,
     OPEN_QUESTION,
     OPTION_LIKELY,
     OPTION_MIDSTREAM,
     OPTION_RELATED,
+    SIDE_END,
+    SIDE_WORDS,
     JoinState,
     RecordColumns,
     Records,
 )
 from sgsim.model import Direction
-from sgsim.verdicts import Evidence, MatchSets, Reason, Verdict, Verdicts
+from sgsim.verdicts import Evidence, MatchSets, Verdicts
 
 __all__ = ["LogOptions", "LogReplay", "LogSummary", "LogVerdicts", "replay_logs"]
 
 _OUTPUT = 1 << 16  #: records in one batch of output at most
-_REMEMBERED = 1 << 19  #: log flows that are remembered before anything is forgotten
+_REMEMBERED = 1 << 18  #: connections that are remembered before anything is forgotten; some 250 bytes each
+_BEFORE = 1 << 28  #: seconds before the log's begin from which time is counted: earlier records may follow
 _CONNECTIONS = 1 << 20  #: connections that are remembered however long they may stay open
 
 
@@ -99,8 +100,8 @@ class LogSummary:
 
     `late` records began before one of their connection that was already answered: they came more than the join window
     late. `forgotten` connections were dropped for lack of room though they may still have been open. `evidence` counts
-    records by how they show who opened their connection. `hits[i]` counts initiating records that the rules of match
-    set `sets[i]` accept, at this end, once for each flow and end that is remembered.
+    records by how they show who opened their connection. `flows` counts flow ids. `hits[i]` counts flows, at each
+    end, that open a connection which the rules of match set `sets[i]` accept.
     """
 
     records: int = 0
@@ -131,7 +132,7 @@ class LogReplay:
         ids = snapshot.tables.interface_ids
         asked = options.interfaces
         self._wanted = None if asked is None else np.array([n for n, name in enumerate(ids) if name in asked], np.int32)
-        self._counted: npt.NDArray[np.bool_] = np.zeros(0, np.bool_)
+        self._base: npt.NDArray[np.int64] = np.zeros(1, np.int64)
         self._evidence = np.zeros(len(Evidence), np.int64)
         self._hits = np.zeros(1, np.int64)
         self._forget_at = _REMEMBERED
@@ -141,7 +142,7 @@ class LogReplay:
     @property
     def interface_names(self) -> list[str]:
         """The interface ids that the log names, so far."""
-        return self._flows.names
+        return self._flows.placer.names
 
     def __iter__(self) -> Iterator[LogVerdicts]:
         for batch in self._scan:
@@ -157,6 +158,8 @@ class LogReplay:
         vpc: IdColumn = batch.vpc_id
         reason: IdColumn = batch.reject_reason
         n = len(batch)
+        if not self.summary.records:
+            self._base[0] = int(batch.start[0]) - _BEFORE
         order = np.arange(self.summary.records, self.summary.records + n)
         self.summary.records += n
         return Held(
@@ -178,7 +181,7 @@ class LogReplay:
             words, evidence = np.empty(len(held), np.int32), np.empty(len(held), np.uint8)
             records = Records(held.flow, held.start, held.end, held.tcp_flags, held.packets, held.bytes)
             store = self._flows
-            state = JoinState(store.hot, store.connections, store.rules.codes, self._limits)
+            state = JoinState(store.flows, store.connections, self._limits, self._base)
             self.summary.late += join(records, state, self._kernel_options, words, evidence)
             self._evidence += np.bincount(evidence & EVIDENCE_MASK, minlength=len(self._evidence))
             for start in range(0, len(held), _OUTPUT):
@@ -190,123 +193,111 @@ class LogReplay:
         self, held: Held, words: npt.NDArray[np.int32], evidence: npt.NDArray[np.uint8]
     ) -> Iterator[LogVerdicts]:
         """Records that the user wants to see, as columns; hits are counted on the way."""
-        self._count_hits(held.flow, words)
-        hot = self._flows.hot[held.flow]
-        asked = self._asked(hot)
+        from sgsim.kernels.joining import count_hits
+
+        store = self._flows
+        sets = len(store.rules.sets)
+        if len(self._hits) < sets:
+            self._hits = np.concatenate([self._hits, np.zeros(2 * sets - len(self._hits), np.int64)])
+        count_hits(held.flow, words, store.flows, store.rules.table, self._hits)
+        interface = store.connections[held.flow >> 1, JOIN_INTERFACE]
+        bits, flow_id = store.flows[held.flow, FLOW_BITS], store.flows[held.flow, FLOW_ID]
+        direction = (bits >> BIT_DIRECTION & 3).astype(np.uint8)
+        asked = self._asked(interface, direction)
         if asked is not None:
-            held, words, evidence, hot = held.at(asked), words[asked], evidence[asked], hot[asked]
+            held, words, evidence = held.at(asked), words[asked], evidence[asked]
+            interface, direction, flow_id = interface[asked], direction[asked], flow_id[asked]
         if len(held):
-            yield self._columns(held, words, evidence, hot)
+            yield self._columns(held, words, evidence, interface, direction, flow_id.astype(np.int64))
 
     def _columns(
         self,
         held: Held,
         words: npt.NDArray[np.int32],
         evidence: npt.NDArray[np.uint8],
-        hot: npt.NDArray[np.int32],
+        interface: npt.NDArray[np.int32],
+        direction: npt.NDArray[np.uint8],
+        flow_id: npt.NDArray[np.int64],
     ) -> LogVerdicts:
-        answers = Answers(words, self._flows.rules)
-        fields = flow_fields(self._flows.flows.keys[held.flow])
+        from sgsim.kernels.joining import answer_columns
+
+        n, store = len(held), self._flows
+        fields = log_fields_of(store.table.keys, held.flow)
+        action, reason, initiating = np.empty(n, np.uint8), np.empty(n, np.uint8), np.empty(n, np.bool_)
+        match_set, possible_set, deciding = (np.empty(n, np.int32) for _ in range(3))
+        answer_columns(words, store.rules.table, action, reason, initiating, match_set, possible_set, deciding)
         verdicts = Verdicts(
-            interface=hot[:, FLOW_INTERFACE].copy(),
-            direction=hot[:, FLOW_DIRECTION].astype(np.uint8),
-            family=fields.family,
-            src_hi=fields.src_hi,
-            src_lo=fields.src_lo,
-            dst_hi=fields.dst_hi,
-            dst_lo=fields.dst_lo,
-            srcport=fields.srcport,
-            dstport=fields.dstport,
-            protocol=fields.protocol,
-            icmp_type=np.full(len(held), -1, np.int16),
-            icmp_code=np.full(len(held), -1, np.int16),
-            fragment=np.zeros(len(held), np.bool_),
+            interface=interface,
+            direction=direction,
+            **fields._asdict(),
+            icmp_type=np.full(n, -1, np.int16),
+            icmp_code=np.full(n, -1, np.int16),
+            fragment=np.zeros(n, np.bool_),
             packets=np.maximum(held.packets, 0),
             bytes=np.maximum(held.bytes, 0),
             start=held.start,
             end=held.end,
             tcp_flags=np.maximum(held.tcp_flags, 0).astype(np.uint8),
-            action=answers.action,
-            reason=answers.reason,
-            match_set=answers.match_set,
-            possible_set=answers.possible_set,
-            deciding_rule=answers.deciding_rule,
-            initiating=answers.initiating,
-            flow_id=hot[:, FLOW_ID].astype(np.int64),
-            path_action=answers.action,
-            sets=answers.sets,
+            action=action,
+            reason=reason,
+            match_set=match_set,
+            possible_set=possible_set,
+            deciding_rule=deciding,
+            initiating=initiating,
+            flow_id=flow_id,
+            path_action=action,
+            sets=store.rules.sets,
         )
-        name = self._flows.logged_name(held.flow)
         return LogVerdicts(
             verdicts,
             recorded=held.recorded,
             evidence=evidence & np.uint8(EVIDENCE_MASK),
             tcp_flags=held.tcp_flags,
-            logged_interface=name,
+            logged_interface=store.logged_name(held.flow),
             order=held.order,
             refusal=held.refusal,
             open_question=(evidence & OPEN_QUESTION) != 0,
             after_close=(evidence & AFTER_CLOSE) != 0,
         )
 
-    def _asked(self, hot: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_] | None:
+    def _asked(
+        self, interface: npt.NDArray[np.int32], direction: npt.NDArray[np.uint8]
+    ) -> npt.NDArray[np.bool_] | None:
         """Which records the user wants to see; None for all."""
         wanted = None
         if self._wanted is not None:
-            wanted = np.isin(hot[:, FLOW_INTERFACE], self._wanted)
+            wanted = np.isin(interface, self._wanted)
         if self.options.direction is not None:
-            of_direction = hot[:, FLOW_DIRECTION] == int(self.options.direction)
+            of_direction = direction == int(self.options.direction)
             wanted = of_direction if wanted is None else wanted & of_direction
         return wanted
 
-    def _count_hits(self, flow: npt.NDArray[np.int32], words: npt.NDArray[np.int32]) -> None:
-        """Count flow ends that open a connection by rules, once each while they are remembered."""
-        answers = Answers(words, self._flows.rules)
-        if len(self._counted) < self._flows.flows.count:
-            room = max(self._flows.flows.count, 2 * len(self._counted))
-            self._counted = np.concatenate([self._counted, np.zeros(room - len(self._counted), np.bool_)])
-        hit = (answers.reason == Reason.RULE) & (answers.action == Verdict.ACCEPT) & answers.initiating
-        hit &= ~self._counted[flow]
-        flows, first = np.unique(flow[hit], return_index=True)
-        self._counted[flows] = True
-        sets = answers.match_set[hit][first]
-        if len(self._hits) < len(answers.sets):
-            self._hits = np.concatenate([self._hits, np.zeros(len(answers.sets) - len(self._hits), np.int64)])
-        self._hits += np.bincount(sets, minlength=len(self._hits))
-
     def _forget(self, now: int) -> None:
-        """Keep what is remembered in bounds: flows without held records whose connection is gone."""
+        """Keep what is remembered in bounds: connections without held records that are gone."""
         from sgsim.kernels.joining import gone
 
         store = self._flows
-        if store.flows.count < self._forget_at:
+        if store.count < self._forget_at:
             return
-        dropped = np.empty(store.connection_count, np.bool_)
-        gone(store.connections, self._limits, now, dropped)
+        dropped = np.empty(store.count, np.bool_)
+        gone(store.connections, self._limits, now, int(self._base[0]), dropped)
         self.summary.forgotten += _drop_quiet(store.connections, dropped)
-        hot = store.hot[: store.flows.count]
-        place = hot[:, FLOW_CONNECTION]
-        kept = np.zeros(len(hot), np.bool_)
-        kept[place >= 0] = ~dropped[place[place >= 0]]
-        for flows in self._window.flows():
-            kept[flows] = True
-        counted = self._counted[: len(hot)][kept]
-        self._window.moved(store.keep(kept))
-        self._counted = counted
-        self._forget_at = max(_REMEMBERED, 2 * store.flows.count)
+        for flow in self._window.flows():
+            dropped[flow >> 1] = False
+        self._window.moved(store.keep(~dropped))
+        self._forget_at = max(_REMEMBERED, 2 * store.count)
 
     def _complete(self) -> None:
         summary = self.summary
         summary.flows = self._flows.flow_count
         summary.evidence = {one: int(self._evidence[one]) for one in Evidence if self._evidence[one]}
         summary.sets = self._flows.rules.sets
-        summary.hits = np.concatenate([self._hits, np.zeros(len(summary.sets) - len(self._hits), np.int64)])
+        sets = len(summary.sets)
+        summary.hits = np.concatenate([self._hits, np.zeros(sets, np.int64)])[:sets]
 
 
-def _drop_quiet(connections: npt.NDArray[np.int64], dropped: npt.NDArray[np.bool_]) -> int:
+def _drop_quiet(connections: npt.NDArray[np.int32], dropped: npt.NDArray[np.bool_]) -> int:
     """Where too many connections may still be open, drop those that have been quiet for longest; returns how many."""
-    from sgsim.kernels.joining_layout import SIDE_END, SIDE_WORDS
-
     kept = np.flatnonzero(~dropped)
     if len(kept) <= _CONNECTIONS:
         return 0

@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 __all__ = ["Held", "JoinWindow"]
 
+_LEAST = 1 << 16  #: records that are sorted in one go, at least
+
 
 @dataclass(frozen=True, slots=True)
 class Held:
@@ -54,19 +56,22 @@ class JoinWindow:
         self._seconds = seconds
         self._parts: list[Held] = []
         self._latest = -1
+        self._new = self._kept = 0
 
     def add(self, records: Held) -> Iterator[Held]:
-        """Take records; gives out those that are due, sorted by start, equal ones in the order of the input."""
+        """Take records; gives out those that are due, sorted by start, equal ones in the order of the input.
+
+        What is held is sorted anew each time, so that this waits until as much has come as a quarter of it.
+        """
         if not len(records):
             return
-        first, last = int(records.start.min()), int(records.start.max())
-        if last < self._latest - self._seconds:
+        if int(records.start.max()) < self._latest - self._seconds:
             yield from self.flush()
-        self._latest = max(self._latest, last)
+        self._latest = max(self._latest, int(records.start.max()))
         self._parts.append(records)
-        due = self._latest - self._seconds
-        if min(first, min(int(part.start[0]) for part in self._parts)) <= due:
-            yield from self._release(due)
+        self._new += len(records)
+        if self._new >= max(_LEAST, self._kept // 4):
+            yield from self._release(self._latest - self._seconds)
 
     def flush(self) -> Iterator[Held]:
         """Give out everything."""
@@ -78,9 +83,10 @@ class JoinWindow:
         """The log flows that held records belong to."""
         return (part.flow for part in self._parts)
 
-    def moved(self, flows: npt.NDArray[np.int32]) -> None:
-        """Follow rows of log flows to where they went."""
-        self._parts = [replace(part, flow=flows[part.flow]) for part in self._parts]
+    def moved(self, connections: npt.NDArray[np.int32]) -> None:
+        """Follow log flows to where their connections went."""
+        parts = self._parts
+        self._parts = [replace(part, flow=2 * connections[part.flow >> 1] + (part.flow & 1)) for part in parts]
 
     def _release(self, until: int) -> Iterator[Held]:
         """Give out what starts at `until` or before. What stays is sorted, so that the next release is cheap."""
@@ -88,6 +94,7 @@ class JoinWindow:
         held = held.at(_order(held.start))
         cut = int(np.searchsorted(held.start, until, side="right"))
         self._parts = [held.at(slice(cut, None))] if cut < len(held) else []
+        self._new, self._kept = 0, len(held) - cut
         if cut:
             yield held.at(slice(0, cut))
 
