@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from random import Random
+from typing import Any
 
 import pytest
 
 from sgsim.engine import Snapshot
 from sgsim.engine.logs import LogOptions, replay_logs
+from sgsim.engine.logs.flows import LogFlows
 from sgsim.model import (
     Address,
     Cidr,
@@ -163,3 +165,42 @@ def test_options_choose_what_is_given_out() -> None:
     assert [answer.direction for answer in answers_of(replay)] == [IN]
     nobody = LogOptions(interfaces=frozenset({"eni-2"}))
     assert answers_of(replay_logs(Snapshot.of(client_only()), [batch_of(records)], nobody)) == []
+
+
+def test_forgetting_changes_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is gone for good is forgotten, and only that: with hardly any memory the answers are the same."""
+    forgotten = 0
+    for seed in range(20):
+        environment = random_environment(seed)
+        packets = (step.packet for step in random_packets(environment, seed, 400))
+        records = [one.record for one in logged(environment, Semantics(), packets, flags=bool(seed % 2))]
+        records.sort(key=lambda record: record.start)
+        expected = replayed(environment, Semantics(), records, sizes=(20,), join_window=900)
+        with monkeypatch.context() as patched:
+            patched.setattr("sgsim.engine.logs.replay._REMEMBERED", 1)
+            patched.setattr("sgsim.engine.logs.window._LEAST", 1)
+            patched.setattr("sgsim.engine.logs.flows._PLACES", 1)
+            patched.setattr("sgsim.engine.logs.questions._REMEMBERED", 1)
+            kept: list[int] = []
+            keep = LogFlows.keep
+
+            def noted(self: LogFlows, rows: Any, kept: list[int] = kept, keep: Any = keep) -> Any:
+                kept.append(int(len(rows) - rows.sum()))
+                return keep(self, rows)
+
+            patched.setattr(LogFlows, "keep", noted)
+            assert replayed(environment, Semantics(), records, sizes=(20,), join_window=900) == expected
+        forgotten += sum(kept)
+    assert forgotten > 100
+
+
+def test_too_many_open_connections_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the room there is, the quietest connections are dropped, and the summary says how many."""
+    monkeypatch.setattr("sgsim.engine.logs.replay._REMEMBERED", 1)
+    monkeypatch.setattr("sgsim.engine.logs.replay._CONNECTIONS", 4)
+    monkeypatch.setattr("sgsim.engine.logs.window._LEAST", 1)
+    records = [replace(out(100 + n, 100 + n, 2), srcport=40000 + n) for n in range(20)]
+    batches = [batch_of([record]) for record in records]
+    replay = replay_logs(Snapshot.of(client_only()), batches, LogOptions(join_window=0))
+    assert [answer.action for answer in answers_of(replay)] == [ACCEPT] * 20
+    assert replay.summary.forgotten > 10
