@@ -15,7 +15,7 @@ from sgsim.verdicts import Verdict
 
 __all__ = ["agreement_text", "log_files_text", "share"]
 
-MOST_FILES, MOST_GROUPS, MOST_RULES = 12, 8, 3
+MOST_FILES, MOST_GROUPS, MOST_UNDECIDED, MOST_RULES = 12, 8, 3, 3
 
 _MEANINGS = {
     Cause.NETWORK_ACL: "a network ACL denies what the groups accept",
@@ -110,9 +110,10 @@ def share(agreement: Agreement) -> str:
 
 
 def _groups(log: LogPart, labels: Labels, groups: list[Disagreement], style: Style) -> Iterator[str]:
+    most = MOST_UNDECIDED if groups and groups[0].cause.undecided else MOST_GROUPS
     groups.sort(key=lambda group: (-group.records, group.start, group.key))
     rows, hints = [], []
-    for group in groups[:MOST_GROUPS]:
+    for group in groups[:most]:
         verdict = Verdict(group.key.action).name
         recorded = Verdict(group.key.recorded).name
         rows.append((_place(log, labels, group), _what(labels, group), f"{recorded} in the log, here {verdict}",
@@ -121,9 +122,9 @@ def _groups(log: LogPart, labels: Labels, groups: list[Disagreement], style: Sty
     for line, told in zip(columns(rows, "<<<>", indent="    ") if rows else [], hints):
         yield line
         yield from (f"      {style(hint, 'dim')}" for hint in told)
-    if len(groups) > MOST_GROUPS:
-        rest = sum(group.records for group in groups[MOST_GROUPS:])
-        yield f"    … {number(len(groups) - MOST_GROUPS)} more ({counted(rest, 'record')}); --format json has all"
+    if len(groups) > most:
+        rest = sum(group.records for group in groups[most:])
+        yield f"    … {number(len(groups) - most)} more ({counted(rest, 'record')}); --format json has all"
 
 
 def _place(log: LogPart, labels: Labels, group: Disagreement) -> str:
