@@ -529,16 +529,13 @@ def join(
     return late
 
 
-@kernel
-def clear_connections(connections: npt.NDArray[np.int32], start: int, stop: int) -> None:
-    """Make rows `start` … `stop` connections of which nothing is known."""
-    base = address_of(connections)
-    for row in range(start, stop):
-        connection = base + 4 * JOIN_WORDS * row
-        _clear(connection)
-        put_i32(connection, JOIN_LAST, -1)
-        put_i32(connection, TIE_TIME, -2)
-        put_i32(connection, JOIN_ENDED, -1)
+@helper
+def new_connection(connection: Number) -> None:
+    """A connection that was not there before, at an address."""
+    _clear(connection)
+    put_i32(connection, JOIN_LAST, -1)
+    put_i32(connection, TIE_TIME, -2)
+    put_i32(connection, JOIN_ENDED, -1)
 
 
 @kernel

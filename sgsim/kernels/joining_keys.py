@@ -8,8 +8,24 @@ import numpy as np
 import numpy.typing as npt
 
 from sgsim.kernels._jit import helper, kernel
-from sgsim.kernels._memory import address_of, get_i32, get_i64, get_u64
+from sgsim.kernels._memory import address_of, get_i32, get_i64, get_u64, prefetch
+from sgsim.kernels.joining import new_connection
 from sgsim.kernels.joining_layout import (
+    ANSWER_CODE,
+    ANSWER_OPENS,
+    ANSWER_PASSES,
+    ANSWER_POSSIBLE,
+    ANSWER_SHARED,
+    BIT_CODE,
+    BIT_DIRECTION,
+    BIT_FRAGMENT,
+    BIT_KIND,
+    BIT_MAY_CLOSE,
+    BIT_OPENS,
+    BIT_PASSES,
+    BIT_PORTS,
+    BIT_POSSIBLE,
+    BIT_REVERSE_OPENS,
     BY_HAND,
     DIRECTION_SHIFT,
     FLOW_BITS,
@@ -27,6 +43,7 @@ from sgsim.kernels.joining_layout import (
     PLAIN,
     UNPLACED,
     VPC_SHIFT,
+    Classes,
     LogFields,
     Owners,
     RecordColumns,
@@ -36,6 +53,8 @@ from sgsim.kernels.tracking_layout import DSTPORT_SHIFT, IPV6_SHIFT, PROTOCOL_SH
 _U = np.uint64
 _PORT, _BYTE = _U(0xFFFF), _U(0xFF)
 _INGRESS, _EGRESS = 0, 1
+_ACCEPT = 1
+_AHEAD = 16  #: rows that are fetched before they are needed
 _ICMP, _TCP, _UDP, _ICMPV6 = 1, 6, 17, 58
 
 
@@ -223,14 +242,6 @@ def log_flows(
     return count
 
 
-@kernel
-def clear_flows(flows: npt.NDArray[np.int32], start: int, stop: int) -> None:
-    """Make both log flows of the connections `start` … `stop` such that nobody has asked about."""
-    for row in range(2 * start, 2 * stop):
-        flows[row, FLOW_RULES] = flows[row, FLOW_REVERSE] = -1
-        flows[row, FLOW_BITS], flows[row, FLOW_ID] = 0, -1
-
-
 @helper
 def kind_of(protocol: Number) -> Number:
     """Which limits hold for a protocol."""
@@ -245,12 +256,21 @@ def kind_of(protocol: Number) -> Number:
 def introduce(
     keys: npt.NDArray[np.uint64],
     connections: npt.NDArray[np.int32],
+    flows: npt.NDArray[np.int32],
     start: int,
     stop: int,
     named: npt.NDArray[np.int32],
 ) -> None:
-    """Note interface and kind of new connections; `named` has the interface of those that are UNPLACED, by number."""
+    """Make the connections `start` … `stop` and their log flows such that nothing is known but interface and kind.
+
+    `named` has the interface of those that are UNPLACED, by number.
+    """
+    base = address_of(connections)
     for row in range(start, stop):
+        new_connection(base + 4 * JOIN_WORDS * row)
+        for flow in range(2 * row, 2 * row + 2):
+            flows[flow, FLOW_RULES] = flows[flow, FLOW_REVERSE] = flows[flow, FLOW_ID] = -1
+            flows[flow, FLOW_BITS] = 0
         word = keys[row, 5]
         if word & _U(UNPLACED):
             connections[row, JOIN_INTERFACE] = named[np.int64(word & ~_U(UNPLACED))]
@@ -262,7 +282,10 @@ def introduce(
 @kernel
 def log_fields(keys: npt.NDArray[np.uint64], flow: npt.NDArray[np.int32], fields: LogFields) -> None:
     """Read the fields of log flows out of the keys of their connections."""
+    ahead = address_of(keys)
     for i in range(len(flow)):
+        if i + _AHEAD < len(flow):
+            prefetch(ahead + 64 * np.int64(flow[i + _AHEAD] >> 1))
         row, outward = flow[i] >> 1, flow[i] & 1 == _EGRESS
         services = keys[row, 4]
         here, there = services & _PORT, (services >> _U(DSTPORT_SHIFT)) & _PORT
@@ -294,35 +317,144 @@ def pair_keys(keys: npt.NDArray[np.uint64], flow: npt.NDArray[np.int32], out: np
         out[i, 5] = out[i, 6] = out[i, 7] = 0
 
 
+@helper
+def _class_of(address: Number, bounds: Number, first: Number) -> Number:
+    """How many bounds are at most an IPv4 address; `bounds` and `first` are addresses."""
+    low, high = get_i32(first, address >> 16), get_i32(first, (address >> 16) + 1)
+    while low < high:
+        middle = (low + high) >> 1
+        if get_i64(bounds, middle) <= address:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
 @kernel
 def question_keys(
-    fields: LogFields,
-    rows: npt.NDArray[np.int64],
-    interface: npt.NDArray[np.int32],
-    direction: npt.NDArray[np.uint8],
-    swapped: bool,
-    source_class: npt.NDArray[np.uint16],
-    target_class: npt.NDArray[np.uint16],
     keys: npt.NDArray[np.uint64],
+    flow: npt.NDArray[np.int32],
+    swapped: bool,
+    classes: Classes,
+    out: npt.NDArray[np.uint64],
 ) -> None:
-    """What of flows can make rules answer otherwise: ports only by the class that no rule and no service divides."""
-    for at in range(len(rows)):
-        i = rows[at]
-        srcport, dstport, near, far = fields.srcport[i], fields.dstport[i], 0, 2
-        if swapped:
-            srcport, dstport, near, far = dstport, srcport, 2, 0
-        portless = srcport == 0 and dstport == 0
-        keys[at, near], keys[at, near + 1] = fields.src_hi[i], fields.src_lo[i]
-        keys[at, far], keys[at, far + 1] = fields.dst_hi[i], fields.dst_lo[i]
-        keys[at, 4] = (
-            _U(source_class[srcport])
-            | (_U(target_class[dstport]) << _U(DSTPORT_SHIFT))
-            | (_U(fields.protocol[i]) << _U(PROTOCOL_SHIFT))
-            | (_U(fields.family[i] == 6) << _U(IPV6_SHIFT))
+    """What of log flows (or, `swapped`, of their other direction) can make rules answer otherwise.
+
+    Words as in the keys of connections, with classes in place of IPv4 addresses and ports. The direction is bit 32 of
+    word 5; TCP and UDP without ports have bit 41 of word 4.
+    """
+    bounds, first = address_of(classes.bounds), address_of(classes.first)
+    source_port, target_port = classes.source_port, classes.target_port
+    ahead = address_of(keys)
+    for i in range(len(flow)):
+        if i + _AHEAD < len(flow):
+            prefetch(ahead + 64 * np.int64(flow[i + _AHEAD] >> 1))
+        row, outward = flow[i] >> 1, (flow[i] & 1 == _EGRESS) != swapped
+        services = keys[row, 4]
+        near, far = services & _PORT, (services >> _U(DSTPORT_SHIFT)) & _PORT
+        portless = near == 0 and far == 0
+        if outward:
+            near, far = _U(source_port[near]), _U(target_port[far])
+        else:
+            near, far = _U(target_port[near]), _U(source_port[far])
+        out[i, 0], out[i, 1], out[i, 2], out[i, 3] = keys[row, 0], keys[row, 1], keys[row, 2], keys[row, 3]
+        if not (services >> _U(IPV6_SHIFT)) & _U(1):
+            out[i, 1] = _U(_class_of(np.int64(keys[row, 1]), bounds, first))
+            out[i, 3] = _U(_class_of(np.int64(keys[row, 3]), bounds, first))
+        out[i, 4] = (
+            (services >> _U(PROTOCOL_SHIFT)) << _U(PROTOCOL_SHIFT)
+            | near
+            | (far << _U(DSTPORT_SHIFT))
             | (_U(portless) << _U(IPV6_SHIFT + 1))
         )
-        keys[at, 5] = _U(interface[at]) | (_U(direction[at]) << _U(DIRECTION_SHIFT))
-        keys[at, 6] = keys[at, 7] = 0
+        out[i, 5] = keys[row, 5] | (_U(outward) << _U(DIRECTION_SHIFT))
+        out[i, 6] = out[i, 7] = 0
+
+
+@helper
+def _ports_say(protocol: Number, srcport: Number, dstport: Number) -> Number:
+    """1 if the ports look like a client's packet, -1 like a server's, 0 if they do not tell."""
+    if protocol not in (_TCP, _UDP):
+        return 0
+    src = 0 if srcport < 1024 else 1 if srcport < 32768 else 2
+    dst = 0 if dstport < 1024 else 1 if dstport < 32768 else 2
+    return (1 if src > dst else 0) - (1 if src < dst else 0)
+
+
+@kernel
+def describe_flows(
+    keys: npt.NDArray[np.uint64],
+    flow: npt.NDArray[np.int32],
+    asked: npt.NDArray[np.int32],
+    rows: npt.NDArray[np.int32],
+    answers: npt.NDArray[np.uint8],
+    other_closes: bool,
+    flows: npt.NDArray[np.int32],
+    open_: npt.NDArray[np.int32],
+    shared: npt.NDArray[np.int32],
+) -> Any:
+    """Write what rules say into new log flows. `rows`, `answers`: of the questions that `asked` numbers.
+
+    Flows that the rules of their own direction do not accept go to `open_`, those whose other end may be a known
+    interface to `shared`; returns how many of both.
+    """
+    opens, both = 0, 0
+    ahead, ahead_flows = address_of(keys), address_of(flows)
+    for i in range(len(flow)):
+        if i + _AHEAD < len(flow):
+            prefetch(ahead + 64 * np.int64(flow[i + _AHEAD] >> 1))
+            prefetch(ahead_flows + 4 * FLOW_WORDS * np.int64(flow[i + _AHEAD]))
+        number, question = flow[i], asked[i]
+        services, outward = keys[number >> 1, 4], number & 1 == _EGRESS
+        near, far = np.int64(services & _PORT), np.int64((services >> _U(DSTPORT_SHIFT)) & _PORT)
+        protocol = np.int64((services >> _U(PROTOCOL_SHIFT)) & _BYTE)
+        kind = kind_of(protocol)
+        ports = _ports_say(protocol, near if outward else far, far if outward else near)
+        fragment = near == 0 and far == 0 and protocol in (_TCP, _UDP)
+        code = np.int64(answers[question, ANSWER_CODE])
+        flows[number, FLOW_RULES] = rows[question]
+        flows[number, FLOW_BITS] = (
+            np.int64(answers[question, ANSWER_PASSES]) << BIT_PASSES
+            | np.int64(answers[question, ANSWER_OPENS]) << BIT_OPENS
+            | (1 if fragment else 0) << BIT_FRAGMENT
+            | kind << BIT_KIND
+            | (1 if other_closes and kind == KIND_OTHER else 0) << BIT_MAY_CLOSE
+            | (ports + 1) << BIT_PORTS
+            | np.int64(answers[question, ANSWER_POSSIBLE]) << BIT_POSSIBLE
+            | code << BIT_CODE
+            | np.int64(number & 1) << BIT_DIRECTION
+        )
+        if code & 3 != _ACCEPT:
+            open_[opens] = number
+            opens += 1
+        if answers[question, ANSWER_SHARED]:
+            shared[both] = number
+            both += 1
+    return opens, both
+
+
+@kernel
+def describe_reverse(
+    flow: npt.NDArray[np.int32],
+    asked: npt.NDArray[np.int32],
+    rows: npt.NDArray[np.int32],
+    answers: npt.NDArray[np.uint8],
+    flows: npt.NDArray[np.int32],
+) -> None:
+    """Write what rules say of the other direction into log flows."""
+    for i in range(len(flow)):
+        flows[flow[i], FLOW_REVERSE] = rows[asked[i]]
+        flows[flow[i], FLOW_BITS] |= np.int64(answers[asked[i], ANSWER_OPENS]) << BIT_REVERSE_OPENS
+
+
+@kernel
+def number_flows(flow: npt.NDArray[np.int32], flows: npt.NDArray[np.int32], next_id: int) -> Any:
+    """Give flows without a number the next ones; returns the one after."""
+    for i in range(len(flow)):
+        if flows[flow[i], FLOW_ID] < 0:
+            flows[flow[i], FLOW_ID] = next_id
+            next_id += 1
+    return next_id
 
 
 @kernel

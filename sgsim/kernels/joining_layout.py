@@ -45,6 +45,11 @@ BIT_COUNTED = 14  # it is a hit of its rules, and counted as one
 BIT_CODE = 16  # 6 bits: action | reason << 2 of its own rules' answer
 BIT_DIRECTION = 22  # 2 bits: the direction that is reported, 2 where it is not known
 
+# What rules say to one question, bytes: code as in BIT_CODE, verdict of both ends, whether connections are opened,
+# whether rules are named that may match, whether the other end may be a known interface.
+ANSWER_WORDS = 5
+ANSWER_CODE, ANSWER_PASSES, ANSWER_OPENS, ANSWER_POSSIBLE, ANSWER_SHARED = range(5)
+
 # A connection, 32-bit numbers. Those of a side come twice, ingress first.
 SIDE_WORDS = 6
 SIDE_OPENED, SIDE_FIRST, SIDE_START, SIDE_END, SIDE_FIN, SIDE_DATA = range(6)
@@ -108,6 +113,17 @@ class Owners(NamedTuple):
     slots: npt.NDArray[Any]
     rows: npt.NDArray[Any]
     delegated: npt.NDArray[Any]
+
+
+class Classes(NamedTuple):
+    """What nothing in an environment tells apart: uint16[65536] classes of source and destination ports; IPv4 addresses
+    by where their classes begin (`bounds`, int64, ascending) and the first bound from each of 65 536 blocks on.
+    """
+
+    source_port: npt.NDArray[Any]
+    target_port: npt.NDArray[Any]
+    bounds: npt.NDArray[Any]
+    first: npt.NDArray[Any]
 
 
 class LogFields(NamedTuple):

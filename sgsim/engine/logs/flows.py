@@ -18,38 +18,24 @@ from sgsim.flows import AMBIGUOUS
 from sgsim.kernels.joining_layout import (
     BIT_CODE,
     BIT_DIRECTION,
-    BIT_FRAGMENT,
-    BIT_KIND,
-    BIT_MAY_CLOSE,
-    BIT_OPENS,
-    BIT_PASSES,
-    BIT_PORTS,
-    BIT_POSSIBLE,
-    BIT_REVERSE_OPENS,
     BIT_UNPLACED,
     BY_HAND,
     FLOW_BITS,
     FLOW_ID,
-    FLOW_REVERSE,
     FLOW_RULES,
     FLOW_WORDS,
     JOIN_INTERFACE,
-    JOIN_KIND,
     JOIN_WORDS,
-    KIND_OTHER,
     UNPLACED,
-    LogFields,
     RecordColumns,
 )
 from sgsim.kernels.tracking_layout import KEY_WORDS
-from sgsim.model import TCP, UDP
 from sgsim.verdicts import MatchSets, Reason, RuleVerdicts, Verdict
 
-__all__ = ["LogFlows", "log_fields_of", "numbered"]
+__all__ = ["LogFlows", "numbered"]
 
 _ROOM = 1 << 20  #: connections for which there is memory at first: what is not touched costs nothing
 _PLACES = 1 << 17  #: records placed by hand that are remembered
-_TYPES = {"family": np.uint8, "srcport": np.uint16, "dstport": np.uint16, "protocol": np.uint8}
 
 
 class LogFlows:
@@ -69,8 +55,9 @@ class LogFlows:
         self.flows: npt.NDArray[np.int32] = np.empty((2 * _ROOM, FLOW_WORDS), np.int32)
         self.connections: npt.NDArray[np.int32] = np.empty((_ROOM, JOIN_WORDS), np.int32)
         self.flow_count = 0  #: how many flow ids were given out
-        self._pairs = KeyTable()
-        self._pair_ids: npt.NDArray[np.int32] = np.empty(0, np.int32)
+        self._new: list[npt.NDArray[np.int32]] = []
+        self._pairs = KeyTable(_ROOM)
+        self._pair_ids: npt.NDArray[np.int32] = np.empty(_ROOM, np.int32)
         self._by_hand = KeyTable()
         self._hand_places: npt.NDArray[np.int32] = np.empty((0, 2), np.int32)
         self._strangers: dict[tuple[int, int, int], int] = {}  # (interface, direction, name) → number of a word 5
@@ -87,7 +74,10 @@ class LogFlows:
         interface: tuple[npt.NDArray[np.int32], list[str]],
         vpc: tuple[npt.NDArray[np.int32], list[str]],
     ) -> npt.NDArray[np.int32]:
-        """The log flow of every record, new ones judged. Interface and VPC ids are (codes, names), -1 for none."""
+        """The log flow of every record. Interface and VPC ids are (codes, names), -1 for none.
+
+        What rules say of new ones is known after `judge`.
+        """
         from sgsim.kernels.joining_keys import connection_keys, log_flows
 
         n, placer = len(columns.protocol), self.placer
@@ -103,8 +93,15 @@ class LogFlows:
         flow, new = np.empty(n, np.int32), np.empty(n, np.int32)
         asked = log_flows(rows, side, self.flows, flow, new)
         if asked:
-            self._judge(new[:asked])
+            self._new.append(new[:asked].copy())
         return flow
+
+    def judge(self) -> None:
+        """Ask about all new log flows in one go: with few, the calls cost more than the work."""
+        if self._new:
+            new = np.concatenate(self._new)
+            self._new = []
+            self._judge(new)
 
     def logged_name(self, flow: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
         """The number in `placer.names` of the interface id of records that have no place, -1 for none."""
@@ -176,68 +173,51 @@ class LogFlows:
     # -- new connections and flows ---------------------------------------------------------------------------------
 
     def _introduce(self, before: int) -> None:
-        from sgsim.kernels.joining import clear_connections
-        from sgsim.kernels.joining_keys import clear_flows, introduce
+        from sgsim.kernels.joining_keys import introduce
 
         count = self.table.count
         self.connections = enlarged(self.connections, count)
         self.flows = enlarged(self.flows, 2 * count)
-        clear_connections(self.connections, before, count)
-        clear_flows(self.flows, before, count)
         strangers = np.array([interface for interface, _, _ in self._strangers] or [0], np.int32)
-        introduce(self.table.keys, self.connections, before, count, strangers)
+        introduce(self.table.keys, self.connections, self.flows, before, count, strangers)
 
     def _judge(self, new: npt.NDArray[np.int32]) -> None:
         """What rules say of new log flows."""
-        lost = (self.table.keys[new >> 1, 5] & np.uint64(UNPLACED)) != 0
-        if lost.any():
-            self._judge_strangers(new[lost])
-            new = new[~lost]
+        from sgsim.kernels.joining_keys import describe_flows, describe_reverse, number_flows
+
+        if self._strangers:
+            lost = (self.table.keys[new >> 1, 5] & np.uint64(UNPLACED)) != 0
+            if lost.any():
+                self._judge_strangers(new[lost])
+                new = new[~lost]
         if not len(new):
             return
-        fields, rows = log_fields_of(self.table.keys, new), np.arange(len(new))
-        interface, direction = self.connections[new >> 1, JOIN_INTERFACE], (new & 1).astype(np.uint8)
-        own = self._questions.ask(fields, rows, interface, direction, swapped=False)
-        bits = own.passes.astype(np.int32) << BIT_PASSES | own.opens.astype(np.int32) << BIT_OPENS
-        asked = np.flatnonzero(own.action != Verdict.ACCEPT)
-        if len(asked):
-            back = (1 - direction[asked]).astype(np.uint8)
-            reverse = self._questions.ask(fields, asked, interface[asked], back, swapped=True)
-            self.flows[new[asked], FLOW_REVERSE] = reverse.row
-            bits[asked] |= reverse.opens.astype(np.int32) << BIT_REVERSE_OPENS
-        kind = self.connections[new >> 1, JOIN_KIND]
-        ports = (fields.protocol == TCP) | (fields.protocol == UDP)
-        portless = ports & (fields.srcport == 0) & (fields.dstport == 0)
-        bits |= portless.astype(np.int32) << BIT_FRAGMENT | kind << BIT_KIND
-        if self._other_closes:
-            bits |= (kind == KIND_OTHER).astype(np.int32) << BIT_MAY_CLOSE
-        say = _ports_say(ports, fields.srcport, fields.dstport)
-        bits |= (say + 1) << BIT_PORTS | own.possible.astype(np.int32) << BIT_POSSIBLE
-        bits |= self._codes(own.row) << BIT_CODE | direction.astype(np.int32) << BIT_DIRECTION
-        self.flows[new, FLOW_RULES], self.flows[new, FLOW_BITS] = own.row, bits
-        self._number(new, own.shared != 0)
+        keys, questions = self.table.keys, self._questions
+        asked = questions.ask(keys, new, swapped=False)
+        open_, shared = np.empty(len(new), np.int32), np.empty(len(new), np.int32)
+        opens, both = describe_flows(
+            keys, new, asked, questions.rows, questions.answers, self._other_closes, self.flows, open_, shared
+        )
+        if both:
+            self._number_shared(shared[:both])
+        self.flow_count = number_flows(new, self.flows, self.flow_count)
+        if opens:
+            asked = questions.ask(keys, open_[:opens], swapped=True)
+            describe_reverse(open_[:opens], asked, questions.rows, questions.answers, self.flows)
 
-    def _number(self, new: npt.NDArray[np.int32], shared: npt.NDArray[np.bool_]) -> None:
-        """Give flow ids; those that another interface may show too are told by their five-tuple."""
+    def _number_shared(self, new: npt.NDArray[np.int32]) -> None:
+        """Give flow ids to flows that another interface may show too: they are told by their five-tuple."""
         from sgsim.kernels.joining_keys import pair_keys
 
-        alone, both = new[~shared], new[shared]
-        self.flows[alone, FLOW_ID] = np.arange(self.flow_count, self.flow_count + len(alone))
-        self.flow_count += len(alone)
-        keys = np.empty((len(both), KEY_WORDS), np.uint64)
-        pair_keys(self.table.keys, both, keys)
+        keys = np.empty((len(new), KEY_WORDS), np.uint64)
+        pair_keys(self.table.keys, new, keys)
         before = self._pairs.count
         rows = self._pairs.rows(keys)
         self._pair_ids = enlarged(self._pair_ids, self._pairs.count)
         fresh = self._pairs.count - before
         self._pair_ids[before : self._pairs.count] = np.arange(self.flow_count, self.flow_count + fresh)
         self.flow_count += fresh
-        self.flows[both, FLOW_ID] = self._pair_ids[rows]
-
-    def _codes(self, row: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-        """Action and reason of rule answers."""
-        codes: npt.NDArray[np.int32] = (self.rules.codes[row] & 63).astype(np.int32)
-        return codes
+        self.flows[new, FLOW_ID] = self._pair_ids[rows]
 
     def _judge_strangers(self, new: npt.NDArray[np.int32]) -> None:
         """Flows whose interface or direction is not known: UNKNOWN, whatever rules there are."""
@@ -250,18 +230,10 @@ class LogFlows:
         row = self.rules.intern(answers)
         word = self.table.keys[new >> 1, 5] & ~np.uint64(UNPLACED)
         directions = np.array([direction for _, direction, _ in self._strangers], np.int32)
-        bits = 1 << BIT_UNPLACED | self._codes(row) << BIT_CODE | directions[word.astype(np.int64)] << BIT_DIRECTION
+        codes = (self.rules.codes[row] & 63).astype(np.int32)
+        bits = 1 << BIT_UNPLACED | codes << BIT_CODE | directions[word.astype(np.int64)] << BIT_DIRECTION
         self.flows[new, FLOW_RULES], self.flows[new, FLOW_BITS] = row, bits
-        self._number(new, np.ones(len(new), np.bool_))
-
-
-def log_fields_of(keys: npt.NDArray[np.uint64], flow: npt.NDArray[np.int32]) -> LogFields:
-    """The fields of log flows as columns."""
-    from sgsim.kernels.joining_keys import log_fields
-
-    fields = LogFields(*(np.empty(len(flow), _TYPES.get(name, np.uint64)) for name in LogFields._fields))
-    log_fields(keys, flow, fields)
-    return fields
+        self._number_shared(new)
 
 
 def numbered(
@@ -278,12 +250,3 @@ def numbered(
             names.append(text)
         lasting[code] = numbers[text]
     return lasting[codes]
-
-
-def _ports_say(
-    ports: npt.NDArray[np.bool_], srcport: npt.NDArray[np.uint16], dstport: npt.NDArray[np.uint16]
-) -> npt.NDArray[np.int32]:
-    """1 where the ports look like a client's packet, -1 like a server's, 0 where they do not tell."""
-    src = (srcport >= 1024).astype(np.int32) + (srcport >= 32768)
-    dst = (dstport >= 1024).astype(np.int32) + (dstport >= 32768)
-    return np.where(ports, np.sign(src - dst), 0).astype(np.int32)

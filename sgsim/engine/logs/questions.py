@@ -1,49 +1,36 @@
-"""What rules say of log flows, asked once for all that no rule can tell apart.
-
-Rules never look at a packet's source port, and at its destination port only by their ranges: between two bounds that
-any rule of the environment names, all ports are the same to them. So a server's ten thousand clients' ports are one
-question. Where a bound could matter beyond rules (DNS, time, metadata, DHCP: traffic that groups never see) it is one.
-"""
+"""What rules say of log flows, asked once for all that nothing tells apart (`sgsim.engine.logs.classes`)."""
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from sgsim.engine.answers import RuleAnswers
 from sgsim.engine.evaluate import evaluate
+from sgsim.engine.logs.classes import classes_of
 from sgsim.engine.logs.placing import Finder
 from sgsim.engine.logs.table import KeyTable, enlarged
 from sgsim.engine.snapshot import Snapshot
 from sgsim.flows import AMBIGUOUS, EGRESS, NO_INTERFACE, FlowBlock, FlowTable
-from sgsim.kernels.joining_layout import LogFields
+from sgsim.kernels.joining_layout import (
+    ANSWER_CODE,
+    ANSWER_OPENS,
+    ANSWER_PASSES,
+    ANSWER_POSSIBLE,
+    ANSWER_SHARED,
+    ANSWER_WORDS,
+    LogFields,
+)
 from sgsim.kernels.tracking_layout import KEY_WORDS
-from sgsim.model import ICMP, ICMPV6, TCP, UDP, Environment
+from sgsim.model import ICMP, ICMPV6, TCP, UDP
 from sgsim.verdicts import Reason, Verdict
 
-__all__ = ["Asked", "Questions"]
+__all__ = ["Questions", "log_fields_of"]
 
-_SERVICES = (53, 67, 68, 80, 123, 546, 547, 1688)  #: ports of traffic that groups never see (docs/semantics.md §3)
 _REMEMBERED = 1 << 19  #: questions; some 100 bytes each
+_ROOM = 1 << 20  #: of memory at first: what is not touched costs nothing
+_TYPES = {"family": np.uint8, "srcport": np.uint16, "dstport": np.uint16, "protocol": np.uint8}
 _REJECT, _UNKNOWN = int(Verdict.REJECT), int(Verdict.UNKNOWN)
-
-
-class Asked(NamedTuple):
-    """What rules say of n flows. `row` int32: of RuleAnswers; the others uint8.
-
-    `action` is the verdict of the flow's own end, `passes` that of both ends, `opens` whether such packets open a
-    connection that lets replies in (0 no, 1 maybe, 2 surely); `possible` 1 where rules are named that may match;
-    `shared` 1 where the other end may be a known interface too.
-    """
-
-    row: npt.NDArray[np.int32]
-    action: npt.NDArray[np.uint8]
-    passes: npt.NDArray[np.uint8]
-    opens: npt.NDArray[np.uint8]
-    possible: npt.NDArray[np.uint8]
-    shared: npt.NDArray[np.uint8]
 
 
 class Questions:
@@ -51,71 +38,60 @@ class Questions:
 
     def __init__(self, snapshot: Snapshot, rules: RuleAnswers, finder: Finder, threads: int | None) -> None:
         self._snapshot, self._rules, self._finder, self._threads = snapshot, rules, finder, threads
-        self._source_class, self._target_class = port_classes(snapshot.environment)
+        self._classes = classes_of(snapshot.environment, snapshot.semantics)
         self._carries_groups = finder.carries_groups
-        self._table = KeyTable()
-        self._rows: npt.NDArray[np.int32] = np.empty(0, np.int32)
-        self._answers: npt.NDArray[np.uint8] = np.empty((0, 5), np.uint8)
+        self._table = KeyTable(_ROOM)
+        self.rows: npt.NDArray[np.int32] = np.empty(_ROOM, np.int32)
+        self.answers: npt.NDArray[np.uint8] = np.empty((_ROOM, ANSWER_WORDS), np.uint8)
 
-    def ask(
-        self,
-        fields: LogFields,
-        rows: npt.NDArray[np.int64],
-        interface: npt.NDArray[np.int32],
-        direction: npt.NDArray[np.uint8],
-        *,
-        swapped: bool,
-    ) -> Asked:
-        """What the rules of interfaces say of flows (`rows` of `fields`), or of their other direction."""
+    def ask(self, keys: npt.NDArray[np.uint64], flow: npt.NDArray[np.int32], *, swapped: bool) -> npt.NDArray[np.int32]:
+        """Ask about log flows (or, `swapped`, their other direction): rows of `rows`, rows of RuleAnswers, and of
+        `answers`, as the layout describes them. They hold until the next call."""
         from sgsim.kernels.joining_keys import first_rows, question_keys
 
         if self._table.count > _REMEMBERED:
             self._table.clear()
-        keys = np.empty((len(rows), KEY_WORDS), np.uint64)
-        question_keys(fields, rows, interface, direction, swapped, self._source_class, self._target_class, keys)
+        wanted = np.empty((len(flow), KEY_WORDS), np.uint64)
+        question_keys(keys, flow, swapped, self._classes, wanted)
         before = self._table.count
-        asked = self._table.rows(keys)
+        asked = self._table.rows(wanted)
         new = self._table.count - before
         if new:
             first = np.empty(new, np.int64)
             first_rows(asked, before, first)
-            self._rows, self._answers = enlarged(self._rows, self._table.count), enlarged(self._answers, before + new)
-            answered = self._answer(fields, rows[first], interface[first], direction[first], swapped=swapped)
-            self._rows[before : before + new] = answered.row
-            self._answers[before : before + new] = np.stack(answered[1:], axis=1)
-        answers = self._answers[asked]
-        return Asked(self._rows[asked], answers[:, 0], answers[:, 1], answers[:, 2], answers[:, 3], answers[:, 4])
+            self.rows, self.answers = enlarged(self.rows, before + new), enlarged(self.answers, before + new)
+            self._answer(keys, flow[first], slice(before, before + new), swapped=swapped)
+        return asked
 
     def _answer(
-        self,
-        fields: LogFields,
-        rows: npt.NDArray[np.int64],
-        interface: npt.NDArray[np.int32],
-        direction: npt.NDArray[np.uint8],
-        *,
-        swapped: bool,
-    ) -> Asked:
-        row = self._judge(fields, rows, interface, direction, swapped=swapped)
+        self, keys: npt.NDArray[np.uint64], flow: npt.NDArray[np.int32], place: slice, *, swapped: bool
+    ) -> None:
+        """Answer new questions, one flow for each."""
+        turned = flow ^ 1 if swapped else flow
+        fields = log_fields_of(keys, turned)
+        interface, direction = keys[flow >> 1, 5].astype(np.int32), (turned & 1).astype(np.uint8)
+        rows = np.arange(len(flow))
+        row = self._judge(fields, rows, interface, direction)
         own = self._rules.table[row]
         action, reason = own[:, 0], own[:, 1]
-        passes, shared = self._both(fields, rows, interface, direction, action, swapped=swapped)
-        protocol = fields.protocol[rows]
-        icmp = (protocol == ICMP) | (protocol == ICMPV6)
+        passes, shared = self._both(fields, interface, direction, action)
+        icmp = (fields.protocol == ICMP) | (fields.protocol == ICMPV6)
         stateless = (reason == Reason.EXEMPT) | ((reason == Reason.UNFILTERED) & ~self._carries_groups[interface])
         never = stateless | (own[:, 5] != 0) | (passes == _REJECT) | _portless(fields, rows)
-        opens = np.where(never, 0, np.where(icmp | (passes == _UNKNOWN), 1, 2))
-        small = (column.astype(np.uint8) for column in (action, passes, opens, own[:, 3] != 0, shared))
-        return Asked(row, *small)
+        answers = self.answers[place]
+        answers[:, ANSWER_CODE] = self._rules.codes[row] & 63
+        answers[:, ANSWER_PASSES] = passes
+        answers[:, ANSWER_OPENS] = np.where(never, 0, np.where(icmp | (passes == _UNKNOWN), 1, 2))
+        answers[:, ANSWER_POSSIBLE] = own[:, 3] != 0
+        answers[:, ANSWER_SHARED] = shared
+        self.rows[place] = row
 
     def _both(
         self,
         fields: LogFields,
-        rows: npt.NDArray[np.int64],
         interface: npt.NDArray[np.int32],
         direction: npt.NDArray[np.uint8],
         action: npt.NDArray[np.int64],
-        *,
-        swapped: bool,
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
         """The verdict of both ends by rules alone, and whether the other end may be a known interface: only then does
         it count. Nobody looks for it where this end rejects."""
@@ -123,18 +99,16 @@ class Questions:
         asked = np.flatnonzero(~shared)
         if not len(asked):
             return result, shared
-        of = rows[asked]
-        to_destination = (direction[asked] == EGRESS) != swapped
-        hi = np.where(to_destination, fields.dst_hi[of], fields.src_hi[of])
-        lo = np.where(to_destination, fields.dst_lo[of], fields.src_lo[of])
-        partner = self._finder.near(interface[asked], fields.family[of], hi, lo)
+        outward = direction[asked] == EGRESS
+        hi = np.where(outward, fields.dst_hi[asked], fields.src_hi[asked])
+        lo = np.where(outward, fields.dst_lo[asked], fields.src_lo[asked])
+        partner = self._finder.near(interface[asked], fields.family[asked], hi, lo)
         result[asked[partner == AMBIGUOUS]] = _UNKNOWN
         shared[asked] = partner != NO_INTERFACE
         known = np.flatnonzero(partner >= 0)
         if len(known):
             at = asked[known]
-            back = (1 - direction[at]).astype(np.uint8)
-            row = self._judge(fields, rows[at], partner[known], back, swapped=swapped)
+            row = self._judge(fields, at, partner[known], (1 - direction[at]).astype(np.uint8))
             there = self._rules.table[row, 0]
             joined = np.where((result[at] == _UNKNOWN) | (there == _UNKNOWN), _UNKNOWN, int(Verdict.ACCEPT))
             result[at] = np.where(there == _REJECT, _REJECT, joined)
@@ -146,9 +120,8 @@ class Questions:
         rows: npt.NDArray[np.int64],
         interface: npt.NDArray[np.int32],
         direction: npt.NDArray[np.uint8],
-        *,
-        swapped: bool,
     ) -> npt.NDArray[np.int32]:
+        """What rules of interfaces say of flows (`rows` of `fields`), as rows of RuleAnswers."""
         blocks = []
         for family in (4, 6):
             row = np.flatnonzero(fields.family[rows] == family)
@@ -160,9 +133,6 @@ class Questions:
             else:
                 src = np.stack([fields.src_hi[of], fields.src_lo[of]], axis=1)
                 dst = np.stack([fields.dst_hi[of], fields.dst_lo[of]], axis=1)
-            srcport, dstport = fields.srcport[of], fields.dstport[of]
-            if swapped:
-                src, dst, srcport, dstport = dst, src, dstport, srcport
             blocks.append(
                 FlowBlock.from_columns(
                     family,
@@ -171,13 +141,22 @@ class Questions:
                     protocol=fields.protocol[of],
                     interface=interface[row],
                     direction=direction[row],
-                    srcport=srcport,
-                    dstport=dstport,
+                    srcport=fields.srcport[of],
+                    dstport=fields.dstport[of],
                     later_fragment=_portless(fields, of),
                     row=row,
                 )
             )
         return self._rules.intern(evaluate(self._snapshot, FlowTable.of(*blocks), threads=self._threads))
+
+
+def log_fields_of(keys: npt.NDArray[np.uint64], flow: npt.NDArray[np.int32]) -> LogFields:
+    """The fields of log flows as columns."""
+    from sgsim.kernels.joining_keys import log_fields
+
+    fields = LogFields(*(np.empty(len(flow), _TYPES.get(name, np.uint64)) for name in LogFields._fields))
+    log_fields(keys, flow, fields)
+    return fields
 
 
 def _portless(fields: LogFields, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
@@ -186,17 +165,3 @@ def _portless(fields: LogFields, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.
     ports = (protocol == TCP) | (protocol == UDP)
     result: npt.NDArray[np.bool_] = ports & (fields.srcport[rows] == 0) & (fields.dstport[rows] == 0)
     return result
-
-
-def port_classes(environment: Environment) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint16]]:
-    """The class of each source and of each destination port: uint16[65536] both."""
-    services = {bound for port in _SERVICES for bound in (port, port + 1)}
-    ranges = {rule.ports for group in environment.groups.values() for rule in group.rules if rule.ports is not None}
-    bounds = services | {bound for first, last in ranges for bound in (first, last + 1)}
-    return _classes(services), _classes(bounds)
-
-
-def _classes(bounds: set[int]) -> npt.NDArray[np.uint16]:
-    starts = np.zeros(65536, np.int64)
-    starts[sorted(bound for bound in bounds if 0 < bound < 65536)] = 1
-    return np.cumsum(starts).astype(np.uint16)

@@ -9,8 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from sgsim.engine.logs.flows import LogFlows, log_fields_of, numbered
+from sgsim.engine.logs.flows import LogFlows, numbered
 from sgsim.engine.logs.limits import connection_limits
+from sgsim.engine.logs.questions import log_fields_of
 from sgsim.engine.logs.window import Held, JoinWindow
 from sgsim.engine.snapshot import Snapshot
 from sgsim.kernels.joining_layout import (
@@ -178,6 +179,7 @@ class LogReplay:
         from sgsim.kernels.joining import join
 
         for held in due:
+            self._flows.judge()
             words, evidence = np.empty(len(held), np.int32), np.empty(len(held), np.uint8)
             records = Records(held.flow, held.start, held.end, held.tcp_flags, held.packets, held.bytes)
             store = self._flows
