@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from threading import Lock
 
 from sgsim.compiler import compile_environment
 from sgsim.model import Environment, Semantics
+from sgsim.model.apply import apply
+from sgsim.model.changes import Change, ChangeSet
 from sgsim.tables import RuleTables
 
 __all__ = ["Engine", "Snapshot"]
@@ -26,12 +29,17 @@ class Snapshot:
         chosen = Semantics() if semantics is None else semantics
         return cls(environment, chosen, compile_environment(environment, chosen), version)
 
+    def apply(self, changes: ChangeSet | Change) -> Snapshot:
+        """The next version, after all of the changes; this one stays as it is. Raises ChangeError as `model.apply`."""
+        return Snapshot.of(apply(self.environment, changes), self.semantics, self.version + 1)
+
 
 class Engine:
     """Holds the current snapshot. Who needs a stable view reads `snapshot` once and keeps it."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
+        self._writing = Lock()
 
     @property
     def snapshot(self) -> Snapshot:
@@ -40,5 +48,15 @@ class Engine:
 
     def swap(self, new: Snapshot) -> Snapshot:
         """Publish a new version by one reference assignment; returns the one before."""
-        before, self._snapshot = self._snapshot, new
+        with self._writing:
+            before, self._snapshot = self._snapshot, new
         return before
+
+    def apply(self, changes: ChangeSet | Change) -> Snapshot:
+        """Make changes and publish what comes of them, which is returned: all of them, or none and a ChangeError.
+
+        Readers never wait, and several writers take turns.
+        """
+        with self._writing:
+            self._snapshot = self._snapshot.apply(changes)
+            return self._snapshot
