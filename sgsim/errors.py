@@ -5,6 +5,7 @@
     │   ├── EnvironmentInputError     an account's export
     │   ├── TrafficInputError         a capture or a log
     │   ├── ChangeInputError          a file of changes
+    │   ├── PolicyError               a policy that AWS would not let anybody attach
     │   └── NotationError             text such as 'tcp 10.0.1.5:40000 > 10.0.2.7:443'
     ├── ChangeError                   a change that AWS would refuse; nothing is applied
     ├── ModelError                    a rule, group or address that cannot exist (also a ValueError)
@@ -51,6 +52,26 @@ class ChangeInputError(InputError):
     def __init__(self, problem: str, *, source: str = "", where: str = "", advice: str = "", code: str = "") -> None:
         self.code = code
         super().__init__(f"{code}: {problem}" if code else problem, source=source, where=where, advice=advice)
+
+
+class PolicyError(InputError):
+    """A policy that AWS would refuse to attach; `code` is AWS's. Nothing of it is ever passed over instead."""
+
+    code = "MalformedPolicyDocument"
+
+    def __init__(self, problem: str, *, source: str = "", where: str = "", advice: str = "") -> None:
+        super().__init__(f"{self.code}: {problem}", source=source, where=where, advice=advice)
+        self.problem = problem
+
+    def within(self, element: str) -> PolicyError:
+        """The same complaint, seen from the element that holds the place."""
+        where = ".".join(part for part in (element, self.where) if part)
+        return PolicyError(self.problem, source=self.source, where=where, advice=self.advice)
+
+    def of(self, name: str, source: str = "") -> PolicyError:
+        """The same complaint with the policy's name and the file that it was read from."""
+        where = ", ".join(part for part in (name, self.where) if part)
+        return PolicyError(self.problem, source=source or self.source, where=where, advice=self.advice)
 
 
 class NotationError(InputError):
