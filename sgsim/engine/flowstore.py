@@ -120,6 +120,15 @@ class FlowStore:
         count = self.flows.count
         return Arrivals(spans, rows, before, count, self._judged(before, count) if count > before else None)
 
+    def share_flows(self, other: FlowStore) -> None:
+        """Know micro-flows by the rows of another store, which groups packets for both (`judge_too`)."""
+        self.flows = other.flows
+
+    def judge_too(self, arrivals: Arrivals) -> Arrivals:
+        """Packets that another store has grouped, their new micro-flows judged by this one's rules."""
+        before, after = arrivals.before, arrivals.after
+        return arrivals._replace(new=self._judged(before, after) if after > before else None)
+
     def admit(self, arrivals: Arrivals) -> None:
         """Give the new micro-flows of `arrivals` their rows; to be called once for each, in order."""
         if arrivals.new is not None:
@@ -147,16 +156,30 @@ class FlowStore:
 
         What only they referred to goes with them. Returns where each micro-flow went, -1 if dropped.
         """
-        count = self.flows.count
-        hot, about, connections = self.hot[:count], self.about[:count], self.connections[: self.connection_keys.count]
-        live = (connections[:, CONNECTION_FLAGS] & OPEN != 0) & (connections[:, CONNECTION_DEADLINE] >= now)
-        kept = hot[:, HOT_HEAD] >> HEAD_PACKETS_SHIFT > 0
+        kept = self.needed(now)
+        self.keep(kept, now)
+        return self.flows.keep(kept)
+
+    def live(self, now: int) -> npt.NDArray[np.bool_]:
+        """Which connections are live at `now` (ns)."""
+        rows = self.connections[: self.connection_keys.count]
+        alive: npt.NDArray[np.bool_] = (rows[:, CONNECTION_FLAGS] & OPEN != 0) & (rows[:, CONNECTION_DEADLINE] >= now)
+        return alive
+
+    def needed(self, now: int) -> npt.NDArray[np.bool_]:
+        """Which micro-flows have an account, or a connection that is live at `now` (ns)."""
+        count, live = self.flows.count, self.live(now)
+        kept: npt.NDArray[np.bool_] = self.hot[:count, HOT_HEAD] >> HEAD_PACKETS_SHIFT > 0
         for side in (0, 1):
             connection = self.halves[:count, HOT_CONNECTION + side]
             refers = np.flatnonzero(connection >= 0)
             kept[refers] |= live[connection[refers]]
-        moved_flows = self.flows.keep(kept)
-        self.hot, self.about = hot[kept], about[kept]
+        return kept
+
+    def keep(self, kept: npt.NDArray[np.bool_], now: int) -> None:
+        """Drop the rows of micro-flows that are not marked, and what only they referred to; not their keys."""
+        count, connections = len(kept), self.connections[: self.connection_keys.count]
+        self.hot, self.about = self.hot[:count][kept], self.about[:count][kept]
         references = self.halves[:, HOT_CONNECTION : HOT_CONNECTION + 2]
         self.connections, _ = _compact(self.connection_keys, connections, references)
         references = self.about[:, ABOUT_END : ABOUT_END + 2]
@@ -165,7 +188,6 @@ class FlowStore:
         partner = self.ends[:, END_PARTNER]
         partner[partner >= 0] = moved[partner[partner >= 0]]
         self._more_flows.clear()
-        return moved_flows
 
     # -- new micro-flows -------------------------------------------------------------------------------------------
 
@@ -180,7 +202,7 @@ class FlowStore:
         used = end_keys(keys, fields.kind, found.egress, found.ingress, wanted, place)
         wanted, place = wanted[:used], place[:used]
         interface = wanted[:, 6].astype(np.uint32).view(np.int32)
-        verdicts = self._judge(fields, place >> 1, place & 1, interface) if used else None
+        verdicts = self.judge(fields, place >> 1, place & 1, interface) if used else None
         return _New(keys, fields.kind, found, wanted, place, interface, verdicts)
 
     def _enter(self, before: int, count: int, given: _New) -> None:
@@ -225,14 +247,14 @@ class FlowStore:
             about[at, ABOUT_FLOW_ID] = self._more_flows[both]
             at, self.flow_count = number_flows(about, self.ends, at + 1, self.flow_count)
 
-    def _judge(
+    def judge(
         self,
         fields: FlowFields,
         flow: npt.NDArray[np.int64],
         side: npt.NDArray[np.int64],
         interface: npt.NDArray[np.int32],
     ) -> RuleVerdicts:
-        """What the rules say at each end."""
+        """What the rules say at ends: of flows `flow` (rows of `fields`), each at a side and an interface."""
         direction = np.where(side == 0, EGRESS, INGRESS)
         blocks = []
         for family in (4, 6):

@@ -148,11 +148,15 @@ class Tracker:
 
     def forget(self, now: int) -> npt.NDArray[np.int32]:
         """Drop what cannot matter any more at `now` (ns), see `FlowStore.forget`."""
+        self.forget_fragments(now)
+        return self.store.forget(now)
+
+    def forget_fragments(self, now: int) -> None:
+        """Drop first fragments whose later ones are not waited for any more at `now` (ns)."""
         rows = self._fragments[: self._fragment_keys.count]
         kept = rows[:, FRAGMENT_TIME] >= now - self._limits[0, LIMIT_FRAGMENT]
         self._fragment_keys.keep(kept)
         self._fragments = rows[kept]
-        return self.store.forget(now)
 
     def _fragment_rows(self, span: Span, flow: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
         """Where first fragments are remembered for each end: addresses, protocol, IP id (§9.15); -1 for none."""
