@@ -35,7 +35,12 @@ _PRINCIPAL = re.compile(
     re.ASCII,
 )
 _PRINCIPAL_KINDS = ("AWS", "Service", "Federated", "CanonicalUser")
-_TRUST_ACTIONS = ("sts:assumerole", "sts:assumerolewithsaml", "sts:assumerolewithwebidentity", "sts:tagsession")
+_TRUST_ACTIONS: tuple[str, ...] = (
+    "sts:assumerole",
+    "sts:assumerolewithsaml",
+    "sts:assumerolewithwebidentity",
+    "sts:tagsession",
+)
 _TRUST_ACTIONS += ("sts:setsourceidentity", "sts:setcontext", "sts:*", "*")
 
 

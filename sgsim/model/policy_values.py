@@ -10,7 +10,7 @@ import binascii
 import re
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import ip_network
 
 __all__ = ["arn_parts", "binary", "moment", "network", "number", "truth", "variables"]
 
@@ -60,12 +60,13 @@ def truth(text: str) -> bool | None:
     return {"true": True, "false": False}.get(text.lower())
 
 
-def network(text: str) -> IPv4Network | IPv6Network | None:
-    """A range of addresses; a bare address is a range of one."""
+def network(text: str) -> tuple[int, int, int] | None:
+    """A range of addresses as its family (4 or 6), its first and its last address; a bare address is a range of one."""
     try:
-        return ip_network(text, strict=False)
+        found = ip_network(text, strict=False)
     except ValueError:
         return None
+    return found.version, int(found.network_address), int(found.broadcast_address)
 
 
 def binary(text: str) -> bytes | None:
