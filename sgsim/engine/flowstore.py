@@ -15,9 +15,9 @@ from sgsim.engine.answers import RuleAnswers
 from sgsim.engine.evaluate import evaluate
 from sgsim.engine.interner import Interner, grown
 from sgsim.engine.keys import flow_fields
-from sgsim.engine.resolve import Ends, FindsEnds, Headers
-from sgsim.engine.snapshot import Snapshot
+from sgsim.engine.resolve import Ends, Headers
 from sgsim.engine.spans import Span
+from sgsim.engine.views import View
 from sgsim.flows import EGRESS, INGRESS, NO_INTERFACE, FlowBlock, FlowTable
 from sgsim.kernels.tracking_layout import (
     ABOUT_END,
@@ -25,37 +25,51 @@ from sgsim.kernels.tracking_layout import (
     ABOUT_OBSERVED,
     ABOUT_PUBLIC,
     ABOUT_WORDS,
+    CLOSING,
     CONNECTION_DEADLINE,
     CONNECTION_FLAGS,
     CONNECTION_LIMITS,
     CONNECTION_WORDS,
+    END_COUNTED,
     END_INTERFACE,
     END_PARTNER,
     END_SIDE,
     END_WORDS,
+    HALF_OPEN,
     HEAD_PACKETS_SHIFT,
     HOT_CONNECTION,
     HOT_HEAD,
     HOT_RULES,
     HOT_WORDS,
     KEY_WORDS,
+    LIMIT_CLOSING,
+    LIMIT_HALF_OPEN,
+    LIMIT_OTHER,
+    LIMIT_TCP,
+    LIMIT_UDP,
+    LIMIT_UDP_STREAM,
     NO_PARTNER_YET,
     OPEN,
+    PROTOCOL_SHIFT,
+    STREAM,
     FlowFields,
     PacketColumns,
 )
+from sgsim.model import TCP, UDP
 from sgsim.verdicts import RuleVerdicts
 
 __all__ = ["Arrivals", "FlowStore"]
 
 _BLOCK = 1 << 12  #: micro-flows whose keys are made together, in memory that stays in the cache
 
+_NO_ROWS = np.empty(0, np.int32)
+
 #: No open record for any action, hit not counted; interface, side and flow are filled in.
 _NEW_END = np.array([-1, -1, -1, 0, NO_INTERFACE, 0, NO_PARTNER_YET, -1], np.int32)
 
 
-class _New(NamedTuple):
-    """New micro-flows, judged: keys and kinds, ends found; and, one row for each end that is judged, the key that its
+class _Judged(NamedTuple):
+    """Micro-flows, judged: keys and kinds, ends found; and, one row for each end that is judged, the key that its
     records are kept by, where it is (twice the flow plus the side, 0 egress, 1 ingress), interface and verdicts."""
 
     keys: npt.NDArray[np.uint64]
@@ -68,25 +82,33 @@ class _New(NamedTuple):
 
 
 class Arrivals(NamedTuple):
-    """Packets whose micro-flows are known: `rows` (of `FlowStore.hot`) by span; `before` … `after` - 1 are new."""
+    """Packets whose micro-flows are known: `rows` (of `FlowStore.hot`) by span; `before` … `after` - 1 are new.
+
+    `again` are rows of older ones that were judged anew, in another view than the one before.
+    """
 
     spans: Sequence[Span]
     rows: list[npt.NDArray[np.int32]]
     before: int
     after: int
-    new: _New | None
+    new: _Judged | None
+    view: View
+    again: npt.NDArray[np.int32]
+    judged_again: _Judged | None
 
 
 class FlowStore:
-    """All micro-flows, connections, flow ends and flow ids that are remembered, for one snapshot.
+    """All micro-flows, connections, flow ends and flow ids that are remembered.
 
+    What rules say of a micro-flow holds for one view; in another one it is judged anew when its next packet comes.
     `hot` and `about` (one row a micro-flow), `ends` and `connections` are the arrays that the kernels work on; their
     rows are described in `sgsim.kernels.tracking_layout`. Only the first `flows.count`, `end_keys.count` and
     `connection_keys.count` rows mean anything.
     """
 
-    def __init__(self, snapshot: Snapshot, resolver: FindsEnds, *, threads: int | None = None) -> None:
-        self._snapshot, self._resolver, self._threads = snapshot, resolver, threads
+    def __init__(self, view: View, *, threads: int | None = None) -> None:
+        self._view, self._threads = view, threads
+        self._judged_in: npt.NDArray[np.int32] | None = None  # the view of each micro-flow, once there are several
         self.rules = RuleAnswers()
         self.flows, self.end_keys, self.connection_keys = Interner(), Interner(), Interner()
         self.hot: npt.NDArray[np.int64] = np.empty((0, HOT_WORDS), np.int64)
@@ -97,18 +119,22 @@ class FlowStore:
         self.shows_public_addresses = False  #: whether any micro-flow so far shows a known public address
         self._wanted = np.empty((2 * _BLOCK, KEY_WORDS), np.uint64)
         self._more_flows: dict[tuple[int, int], int] = {}
-        interfaces = map(snapshot.environment.interfaces.__getitem__, snapshot.tables.interface_ids)
-        self._carries_groups = np.array([bool(interface.group_ids) for interface in interfaces], np.bool_)
 
     @property
     def halves(self) -> npt.NDArray[np.int32]:
         """The memory of `hot` as 32-bit numbers."""
         return self.hot.view(np.int32)
 
+    def look(self, view: View) -> None:
+        """Judge in another view from the next call of `group` on."""
+        if self._judged_in is None:
+            self._judged_in = np.full(self.flows.count, self._view.number, np.int32)
+        self._view = view
+
     def group(self, spans: Sequence[Span]) -> Arrivals:
         """Find the micro-flow of every packet, and judge the new ones of all spans in one go.
 
-        Reads and writes `flows` alone, so that it can be ahead of `admit` in another thread.
+        Reads and writes `flows` and the view alone, so that it can be ahead of `admit` in another thread.
         """
         before = self.flows.count
         rows = [
@@ -118,7 +144,10 @@ class FlowStore:
             for span in spans
         ]
         count = self.flows.count
-        return Arrivals(spans, rows, before, count, self._judged(before, count) if count > before else None)
+        new = self._judged(self.flows.keys[before:count]) if count > before else None
+        again = self._outdated(rows, before)
+        judged_again = self._judged(self.flows.keys[again]) if len(again) else None
+        return Arrivals(spans, rows, before, count, new, self._view, again, judged_again)
 
     def share_flows(self, other: FlowStore) -> None:
         """Know micro-flows by the rows of another store, which groups packets for both (`judge_too`)."""
@@ -126,13 +155,19 @@ class FlowStore:
 
     def judge_too(self, arrivals: Arrivals) -> Arrivals:
         """Packets that another store has grouped, their new micro-flows judged by this one's rules."""
-        before, after = arrivals.before, arrivals.after
-        return arrivals._replace(new=self._judged(before, after) if after > before else None)
+        new = self.flows.keys[arrivals.before : arrivals.after]
+        return arrivals._replace(new=self._judged(new) if len(new) else None, view=self._view)
 
     def admit(self, arrivals: Arrivals) -> None:
-        """Give the new micro-flows of `arrivals` their rows; to be called once for each, in order."""
+        """Give the new micro-flows of `arrivals` their rows; to be called once for each, in order.
+
+        Where the view is another one than before, no micro-flow may have an account.
+        """
+        carries_groups = arrivals.view.carries_groups
+        if arrivals.judged_again is not None:
+            self._renew(arrivals.again, arrivals.judged_again, carries_groups)
         if arrivals.new is not None:
-            self._enter(arrivals.before, arrivals.after, arrivals.new)
+            self._enter(arrivals.before, arrivals.after, arrivals.new, carries_groups)
 
     def connection_rows(self, keys: npt.NDArray[np.uint64], interface: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
         """The row of each connection, an empty one where it is new."""
@@ -150,6 +185,20 @@ class FlowStore:
             return np.full(len(row), NO_INTERFACE, np.int32)
         found: npt.NDArray[np.int32] = np.where(row >= 0, self.ends[row, END_INTERFACE], np.int32(NO_INTERFACE))
         return found
+
+    def retime(self, old: npt.NDArray[np.int64], new: npt.NDArray[np.int64], interfaces: npt.NDArray[Any]) -> None:
+        """Move the deadlines of connections at some interfaces from old timeouts to new ones (`View.limits`).
+
+        What decides which timeout a connection has is its protocol and its state, as in the kernel.
+        """
+        connections = self.connections[: self.connection_keys.count]
+        rows = np.flatnonzero(np.isin(connections[:, CONNECTION_LIMITS], interfaces))
+        flags, interface = connections[rows, CONNECTION_FLAGS], connections[rows, CONNECTION_LIMITS]
+        protocol = (self.connection_keys.keys[rows, 4] >> np.uint64(PROTOCOL_SHIFT)) & np.uint64(0xFF)
+        tcp = np.where(flags & CLOSING, LIMIT_CLOSING, np.where(flags & HALF_OPEN, LIMIT_HALF_OPEN, LIMIT_TCP))
+        udp = np.where(flags & STREAM, LIMIT_UDP_STREAM, LIMIT_UDP)
+        which = np.where(protocol == TCP, tcp, np.where(protocol == UDP, udp, LIMIT_OTHER))
+        connections[rows, CONNECTION_DEADLINE] += new[interface, which] - old[interface, which]
 
     def forget(self, now: int) -> npt.NDArray[np.int32]:
         """Drop micro-flows without an account and without a connection that is live at `now` (ns).
@@ -178,12 +227,16 @@ class FlowStore:
 
     def keep(self, kept: npt.NDArray[np.bool_], now: int) -> None:
         """Drop the rows of micro-flows that are not marked, and what only they referred to; not their keys."""
-        count, connections = len(kept), self.connections[: self.connection_keys.count]
+        count, live, connections = len(kept), self.live(now), self.connections[: self.connection_keys.count]
         self.hot, self.about = self.hot[:count][kept], self.about[:count][kept]
+        if self._judged_in is not None:
+            self._judged_in = self._judged_in[:count][kept]
         references = self.halves[:, HOT_CONNECTION : HOT_CONNECTION + 2]
-        self.connections, _ = _compact(self.connection_keys, connections, references)
+        # In another view a flow may have no connection, and have it again in the next.
+        self.connections, _ = _compact(self.connection_keys, connections, references, live)
         references = self.about[:, ABOUT_END : ABOUT_END + 2]
-        self.ends, moved = _compact(self.end_keys, self.ends[: self.end_keys.count], references)
+        ends = self.ends[: self.end_keys.count]
+        self.ends, moved = _compact(self.end_keys, ends, references, np.zeros(len(ends), np.bool_))
         # A partner that is gone may come back: then it is a new flow.
         partner = self.ends[:, END_PARTNER]
         partner[partner >= 0] = moved[partner[partner >= 0]]
@@ -191,26 +244,56 @@ class FlowStore:
 
     # -- new micro-flows -------------------------------------------------------------------------------------------
 
-    def _judged(self, before: int, count: int) -> _New:
-        """Resolve and judge micro-flows `before` …, and say which ends their records are kept by (§9.4)."""
+    def _outdated(self, rows: list[npt.NDArray[np.int32]], before: int) -> npt.NDArray[np.int32]:
+        """Of the micro-flows in `rows`, those below `before` that were last judged in another view."""
+        if self._judged_in is None:
+            return _NO_ROWS
+        self._judged_in = grown(self._judged_in, self.flows.count)
+        self._judged_in[before : self.flows.count] = self._view.number
+        known = np.unique(np.concatenate(rows)) if rows else _NO_ROWS
+        known = known[known < before]
+        again: npt.NDArray[np.int32] = known[self._judged_in[known] != self._view.number]
+        self._judged_in[again] = self._view.number
+        return again
+
+    def _judged(self, keys: npt.NDArray[np.uint64]) -> _Judged:
+        """Resolve and judge micro-flows, and say which ends their records are kept by (§9.4)."""
         from sgsim.kernels.tracking_admission import end_keys
 
-        keys = self.flows.keys[before:count]
         fields = flow_fields(keys)
-        found = self._resolver.resolve(Headers(*(getattr(fields, name) for name in Headers._fields)))
+        found = self._view.resolve(Headers(*(getattr(fields, name) for name in Headers._fields)))
         wanted, place = np.empty((2 * len(keys), KEY_WORDS), np.uint64), np.empty(2 * len(keys), np.int64)
         used = end_keys(keys, fields.kind, found.egress, found.ingress, wanted, place)
         wanted, place = wanted[:used], place[:used]
         interface = wanted[:, 6].astype(np.uint32).view(np.int32)
         verdicts = self.judge(fields, place >> 1, place & 1, interface) if used else None
-        return _New(keys, fields.kind, found, wanted, place, interface, verdicts)
+        return _Judged(keys, fields.kind, found, wanted, place, interface, verdicts)
 
-    def _enter(self, before: int, count: int, given: _New) -> None:
+    def _enter(self, before: int, count: int, given: _Judged, carries_groups: npt.NDArray[np.bool_]) -> None:
         """Fill the rows of micro-flows `before` …"""
         self.hot, self.about = grown(self.hot, count), grown(self.about, count)
         new = slice(before, count)
-        halves, about, found = self.halves[new], self.about[new], given.found
         self.hot[new, HOT_HEAD] = given.kind
+        self._fill(self.halves[new], self.about[new], given, carries_groups)
+
+    def _renew(self, rows: npt.NDArray[np.int32], given: _Judged, carries_groups: npt.NDArray[np.bool_]) -> None:
+        """Correct the rows of micro-flows that another view judges; a hit of other rules counts again."""
+        halves, about = self.halves[rows], self.about[rows]
+        rules = halves[:, HOT_RULES : HOT_RULES + 2].copy()
+        self._fill(halves, about, given, carries_groups)
+        self.halves[rows], self.about[rows] = halves, about
+        end = about[:, ABOUT_END : ABOUT_END + 2]
+        self.ends[end[(halves[:, HOT_RULES : HOT_RULES + 2] != rules) & (end >= 0)], END_COUNTED] = 0
+
+    def _fill(
+        self,
+        halves: npt.NDArray[np.int32],
+        about: npt.NDArray[np.int32],
+        given: _Judged,
+        carries_groups: npt.NDArray[np.bool_],
+    ) -> None:
+        """Write what is known of micro-flows into their rows, all but the account."""
+        found = given.found
         halves[:, HOT_RULES : HOT_RULES + 2] = -1
         halves[:, HOT_CONNECTION : HOT_CONNECTION + 2] = -1
         about[:, ABOUT_END : ABOUT_END + 2] = -1
@@ -222,9 +305,9 @@ class FlowStore:
         self._number(about)
         if given.verdicts is not None:
             halves[flow, HOT_RULES + side] = self.rules.intern(given.verdicts)
-            self._connect(given.keys, given.kind, halves, about)
+            self._connect(given, halves, about, carries_groups)
 
-    def _end_rows(self, given: _New, side: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+    def _end_rows(self, given: _Judged, side: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
         """The rows of flow ends."""
         before = self.end_keys.count
         rows = self.end_keys.intern(given.ends)
@@ -273,7 +356,7 @@ class FlowStore:
                     src,
                     dst,
                     protocol=fields.protocol[of],
-                    interface=interface[row],
+                    interface=self._view.indexes_of(interface[row]),
                     direction=direction[row],
                     srcport=fields.srcport[of],
                     dstport=fields.dstport[of],
@@ -284,18 +367,19 @@ class FlowStore:
                     row=row,
                 )
             )
-        return evaluate(self._snapshot, FlowTable.of(*blocks), threads=self._threads)
+        return self._view.named(evaluate(self._view.snapshot, FlowTable.of(*blocks), threads=self._threads))
 
     def _connect(
         self,
-        keys: npt.NDArray[np.uint64],
-        kind: npt.NDArray[np.uint8],
+        given: _Judged,
         halves: npt.NDArray[np.int32],
         about: npt.NDArray[np.int32],
+        carries_groups: npt.NDArray[np.bool_],
     ) -> None:
         """Give each end of a flow that can have a connection the row of it."""
         from sgsim.kernels.tracking_admission import connection_keys
 
+        keys, kind = given.keys, given.kind
         place, interface = np.empty(2 * _BLOCK, np.int64), np.empty(2 * _BLOCK, np.int32)
         for start in range(0, len(keys), _BLOCK):
             part = slice(start, start + _BLOCK)
@@ -306,7 +390,7 @@ class FlowStore:
                 about[part],
                 self.ends,
                 self.rules.codes,
-                self._carries_groups,
+                carries_groups,
                 self._wanted,
                 place,
                 interface,
@@ -316,10 +400,9 @@ class FlowStore:
 
 
 def _compact(
-    keys: Interner, rows: npt.NDArray[Any], references: npt.NDArray[np.int32]
+    keys: Interner, rows: npt.NDArray[Any], references: npt.NDArray[np.int32], used: npt.NDArray[np.bool_]
 ) -> tuple[npt.NDArray[Any], npt.NDArray[np.int32]]:
-    """Keep the rows that are referred to, and correct the references. Returns the rows, and where they went."""
-    used = np.zeros(len(rows), np.bool_)
+    """Keep the rows that are `used` or referred to, and correct the references. Returns rows, and where they went."""
     used[references[references >= 0]] = True
     moved = keys.keep(used)
     references[references >= 0] = moved[references[references >= 0]]

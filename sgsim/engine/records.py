@@ -55,7 +55,7 @@ class RecordTable:
 
     `aggregation` is the interval's length in seconds, aligned to the epoch, None for one interval that never ends.
     Time that runs backwards over a boundary opens the earlier interval again: its late packets make records of
-    their own, as a flow log's do. Of the records, those of `interfaces` (indexes) and `direction` are given out.
+    their own, as a flow log's do. Of the records, those of `interfaces` (ids) and `direction` are given out.
     With `apart`, a record also ends where reason, rules or initiative change: they are then those of all its packets.
 
     While an interval is open its packets are counted in the accounts of their micro-flows (see
@@ -66,7 +66,7 @@ class RecordTable:
         self,
         tracker: Tracker,
         aggregation: int | None,
-        interfaces: frozenset[int] | None = None,
+        interfaces: frozenset[str] | None = None,
         direction: Direction | None = None,
         *,
         apart: bool = False,
@@ -74,7 +74,7 @@ class RecordTable:
         self._same = WHOLE_ANSWER if apart else ACTION_MASK
         self._tracker, self._store = tracker, tracker.store
         self._length = None if aggregation is None else aggregation * _SECOND
-        self._interfaces = None if interfaces is None else np.array(sorted(interfaces), np.int32)
+        self._interfaces = interfaces
         self._direction = direction
         self._active: npt.NDArray[np.int32] = np.empty(0, np.int32)
         self._closed: npt.NDArray[np.int64] = np.empty((0, HOT_WORDS), np.int64)
@@ -138,7 +138,8 @@ class RecordTable:
         """Which records the user wants to see."""
         wanted = np.ones(len(records), np.bool_)
         if self._interfaces is not None:
-            wanted &= np.isin(self._interface(records), self._interfaces)
+            ids = self._tracker.interface_ids
+            wanted &= np.isin(self._interface(records), [n for n, name in enumerate(ids) if name in self._interfaces])
         if self._direction is not None:
             known = self._interface(records) != NO_INTERFACE
             wanted &= known & (self._directions(records) == int(self._direction))

@@ -94,10 +94,10 @@ class Replay:
         for asked in {options.vantage, *(options.interfaces or ())} - {None}:
             if asked not in snapshot.environment.interfaces:
                 raise ModelError(f"interface {asked} is not in the environment")
-        interfaces = options.interfaces
-        wanted = None if interfaces is None else frozenset(n for n, name in enumerate(ids) if name in interfaces)
         self._tracker = Tracker(snapshot, vantage=options.vantage, vpc_id=options.vpc_id, threads=options.threads)
-        self._records = RecordTable(self._tracker, options.aggregation, wanted, options.direction, apart=options.apart)
+        self._records = RecordTable(
+            self._tracker, options.aggregation, options.interfaces, options.direction, apart=options.apart
+        )
         self._public = np.zeros(len(ids), np.int64)
         self._forget_at = _REMEMBERED
         self._forgotten = threading.Semaphore(0)

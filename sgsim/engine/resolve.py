@@ -71,8 +71,8 @@ class FindsEnds(Protocol):
 class Resolver:
     """Finds the ends of flows in one snapshot's environment.
 
-    `vantage` is the interface id at which everything was captured, `vpc_id` the VPC to whose interfaces addresses
-    belong; None where the user did not say.
+    `vantage` is the interface id at which everything was captured (if there is none in this snapshot, nothing is
+    judged), `vpc_id` the VPC to whose interfaces addresses belong; None where the user did not say.
     """
 
     def __init__(self, snapshot: Snapshot, vantage: str | None = None, vpc_id: str | None = None) -> None:
@@ -90,13 +90,16 @@ class Resolver:
             lambda family, hi, lo: tables.find_public_address(family, hi, lo, vpc_id),
         )
         self._macs = _AddressBook(_mac_columns(tables.macs.keys), lambda _, __, lo: tables.find_mac(lo))
-        self._vantage = None if vantage is None else self._tables.interface_ids.index(vantage)
+        self._absent = vantage is not None and vantage not in self._interfaces
+        self._vantage = None if vantage is None or self._absent else self._tables.interface_ids.index(vantage)
 
     def resolve(self, headers: Headers) -> Ends:
         """The ends of every row."""
         n = len(headers.family)
-        observer = self._observers(headers)
         egress, ingress = np.full(n, NO_INTERFACE, np.int32), np.full(n, NO_INTERFACE, np.int32)
+        if self._absent:
+            return Ends(egress, ingress, np.ones(n, np.bool_), egress, ingress)
+        observer = self._observers(headers)
         for index in np.unique(observer[observer >= 0]).tolist():
             rows = np.flatnonzero(observer == index)
             interface = self._interfaces[self._tables.interface_ids[index]]

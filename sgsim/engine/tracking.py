@@ -19,6 +19,7 @@ from sgsim.engine.keys import fragment_keys, quoted_keys, quotes_of_errors
 from sgsim.engine.resolve import FindsEnds, Resolver
 from sgsim.engine.snapshot import Snapshot
 from sgsim.engine.spans import Span
+from sgsim.engine.views import View
 from sgsim.kernels.tracking_layout import (
     FRAGMENT_TIME,
     HOT_WORDS,
@@ -30,13 +31,10 @@ from sgsim.kernels.tracking_layout import (
     Packets,
     TrackingState,
 )
-from sgsim.model import ConnectionTrackingTimeouts, NetworkInterface, Semantics
-from sgsim.model.facts import is_nitro_v6
 from sgsim.packets import FRAGMENT_NONE, PacketBatch
 
 __all__ = ["Prepared", "Tracked", "Tracker"]
 
-_SECOND = 1_000_000_000
 _LONG_AGO = np.iinfo(np.int64).min // 2  #: a time that no packet is within any timeout of
 _NONE = np.empty((0, 2), np.int32)
 _NO_ACCOUNTS = Accounts(
@@ -82,22 +80,41 @@ class Tracker:
         threads: int | None = None,
         resolver: FindsEnds | None = None,
     ) -> None:
-        self.snapshot = snapshot
-        self.store = FlowStore(snapshot, resolver or Resolver(snapshot, vantage, vpc_id), threads=threads)
+        self._vantage, self._vpc_id = vantage, vpc_id
+        self._view = self._next = View.first(snapshot, resolver or Resolver(snapshot, vantage, vpc_id))
+        self.store = FlowStore(self._view, threads=threads)
         semantics = snapshot.semantics
         self._related = semantics.icmp_errors == "related"
         self._fragments_follow = semantics.fragments == "first"
         self._options = OPTION_OTHER_REFRESH if semantics.other_protocol_refresh else 0
         self._options |= OPTION_REJECT_MIDSTREAM if semantics.tcp_midstream == "reject" else 0
-        named = snapshot.environment.interfaces
-        interfaces = [named[name] for name in snapshot.tables.interface_ids] or [NetworkInterface("")]
-        numbers: dict[tuple[ConnectionTrackingTimeouts, str | None], int] = {}
-        # Pairs are not kept: with thousands of new ones the garbage collector looks at the whole environment.
-        kinds = ((interface.timeouts, interface.instance_type) for interface in interfaces)
-        row = np.array([numbers.setdefault(kind, len(numbers)) for kind in kinds])
-        self._limits = (np.array([_limits(*kind, semantics) for kind in numbers], np.int64) * _SECOND)[row]
         self._fragment_keys = Interner()
         self._fragments: npt.NDArray[np.int64] = np.empty((0, 2), np.int64)
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The one by which packets that are grouped now are judged."""
+        return self._next.snapshot
+
+    @property
+    def interface_ids(self) -> list[str]:
+        """What the numbers of interfaces in answers mean: the first snapshot's, then what later ones have beside it."""
+        return self._view.interfaces.ids
+
+    @property
+    def rule_ids(self) -> list[str]:
+        """What the numbers of rules in answers mean, likewise."""
+        return self._view.rules.ids
+
+    def swap(self, snapshot: Snapshot, *, resolver: FindsEnds | None = None) -> None:
+        """Go on under another snapshot of the same semantics, from the next packets that are grouped on (§2.2).
+
+        Tracked connections go on until they end, whatever the rules are now; all else is judged by the new rules.
+        Takes effect in `prepare` for the packets that were grouped after it, so that those grouped before may wait.
+        """
+        resolver = resolver or Resolver(snapshot, self._vantage, self._vpc_id)
+        self._next = self._next.next(snapshot, resolver)
+        self.store.look(self._next)
 
     def step(self, batch: PacketBatch) -> Tracked:
         """Answer the packets of a batch."""
@@ -105,11 +122,12 @@ class Tracker:
 
     def steps(self, spans: Sequence[Span]) -> Iterator[Tracked]:
         """Answer the packets of several spans, one span at a time; their new flows are judged together."""
-        for prepared in self.prepare(self.group(spans)):
-            words = np.empty((len(prepared.packets.flow), 2), np.int32)
-            if len(words):
-                self.run(prepared, 0, words, _NO_ACCOUNTS)
-            yield Tracked(prepared.packets.flow, words)
+        yield from self.answered(self.group(spans))
+
+    def answered(self, arrivals: Arrivals) -> Iterator[Tracked]:
+        """Answer packets that were grouped before, one span at a time; in the order of `group`."""
+        for prepared in self.prepare(arrivals):
+            yield Tracked(prepared.packets.flow, self.words(prepared))
 
     def group(self, spans: Sequence[Span]) -> Arrivals:
         """Judge the new flows of several spans together; may be ahead of `prepare`, in another thread."""
@@ -117,6 +135,7 @@ class Tracker:
 
     def prepare(self, arrivals: Arrivals) -> Iterator[Prepared]:
         """Make each span ready for tracking; `run` them in this order."""
+        self._turn_to(arrivals.view)
         self.store.admit(arrivals)
         for span, flow in zip(arrivals.spans, arrivals.rows, strict=True):
             batch, start, stop = span
@@ -129,13 +148,20 @@ class Tracker:
             )
             yield Prepared(packets, self._fragment_rows(span, flow), self._quoted_rows(span, flow))
 
+    def words(self, prepared: Prepared) -> npt.NDArray[np.int32]:
+        """Answer packets without accounts: int32[n, 2], egress end first."""
+        words = np.empty((len(prepared.packets.flow), 2), np.int32)
+        if len(words):
+            self.run(prepared, 0, words, _NO_ACCOUNTS)
+        return words
+
     def run(self, prepared: Prepared, first: int, words: npt.NDArray[np.int32], accounts: Accounts) -> int:
         """Answer packets `first` … into `words`, or if that is empty into `accounts`; returns how many are done."""
         from sgsim.kernels.tracking import track
 
         store = self.store
         state = TrackingState(
-            store.hot, store.halves, store.connections, self._fragments, store.rules.codes, self._limits
+            store.hot, store.halves, store.connections, self._fragments, store.rules.codes, self._view.limits
         )
         done: int = track(
             prepared.packets, state, prepared.fragments, prepared.quoted, self._options, first, words, accounts
@@ -154,9 +180,18 @@ class Tracker:
     def forget_fragments(self, now: int) -> None:
         """Drop first fragments whose later ones are not waited for any more at `now` (ns)."""
         rows = self._fragments[: self._fragment_keys.count]
-        kept = rows[:, FRAGMENT_TIME] >= now - self._limits[0, LIMIT_FRAGMENT]
+        kept = rows[:, FRAGMENT_TIME] >= now - self._view.limits[0, LIMIT_FRAGMENT]
         self._fragment_keys.keep(kept)
         self._fragments = rows[kept]
+
+    def _turn_to(self, view: View) -> None:
+        """Let connections time out as the view says."""
+        old, new = self._view.limits, view.limits
+        self._view = view
+        if old is not new:
+            changed = np.flatnonzero((old != new[: len(old)]).any(axis=1))
+            if len(changed):
+                self.store.retime(old, new, changed)
 
     def _fragment_rows(self, span: Span, flow: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
         """Where first fragments are remembered for each end: addresses, protocol, IP id (§9.15); -1 for none."""
@@ -197,19 +232,3 @@ class Tracker:
             which = np.flatnonzero(quoted_connection_keys(quoted, end, interface, keys))
             rows[packet[which], end] = self.store.connection_rows(keys[which], interface[which])
         return rows
-
-
-def _limits(timeouts: ConnectionTrackingTimeouts, instance_type: str | None, semantics: Semantics) -> tuple[int, ...]:
-    """Timeouts of an interface in seconds, in the order of LIMIT_* (§2.3)."""
-    nitro_v6 = is_nitro_v6(instance_type)
-    tcp = semantics.tcp_established_timeout_nitro_v6 if nitro_v6 else semantics.tcp_established_timeout
-    return (
-        tcp if timeouts.tcp_established is None else timeouts.tcp_established,
-        semantics.tcp_half_open_timeout,
-        semantics.tcp_closing_timeout,
-        semantics.udp_timeout if timeouts.udp is None else timeouts.udp,
-        semantics.udp_stream_timeout if timeouts.udp_stream is None else timeouts.udp_stream,
-        semantics.icmp_timeout,
-        semantics.other_protocol_timeout,
-        semantics.fragment_timeout,
-    )

@@ -67,7 +67,7 @@ def kernel_answers(
 def readable(tracker: Tracker, words: np.ndarray) -> list[Answer]:
     """Answers of n packets with rule ids."""
     columns = tracker.answers(words)
-    ids = tracker.snapshot.tables.rule_ids
+    ids = tracker.rule_ids
     names = [frozenset(ids[rule] for rule in columns.sets[number]) for number in range(len(columns.sets))]
     return [
         [

@@ -59,15 +59,19 @@ def _twin_step(tracker: Tracker, crossing: Crossing) -> list[Answer]:
     ]
 
 
-def by_kernels(act: Act, semantics: Semantics, capture: Path) -> Said:
-    """The answers of reader, compiled rules and tracking kernel to a capture of one act, written to that path."""
-    write_capture(act, capture)
-    snapshot = Snapshot.of(act.environment, semantics)
-    tracker = KernelTracker(snapshot)
-    scan = scan_packets([capture])
-    answers = [answer for batch in scan for answer in _kernel_step(tracker, batch)]
-    assert scan.counts[0].decoded == scan.counts[0].total == len(act.crossings), scan.counts
-    return answers
+def by_kernels(scene: Scene, semantics: Semantics, capture: Path) -> Iterator[Said]:
+    """The answers of reader, compiled rules and tracking kernel to captures of each act, written to that path.
+
+    The tracker's snapshot is replaced between the acts as Linux's rules were.
+    """
+    tracker = KernelTracker(Snapshot.of(scene[0].environment, semantics))
+    for number, act in enumerate(scene):
+        if number:
+            tracker.swap(Snapshot.of(act.environment, semantics))
+        write_capture(act, capture)
+        scan = scan_packets([capture])
+        yield [answer for batch in scan for answer in _kernel_step(tracker, batch)]
+        assert scan.counts[0].decoded == scan.counts[0].total == len(act.crossings), scan.counts
 
 
 def write_capture(act: Act, path: Path) -> None:
@@ -81,15 +85,15 @@ def write_capture(act: Act, path: Path) -> None:
 
 def _kernel_step(tracker: KernelTracker, batch: PacketBatch) -> list[list[Answer]]:
     """Answers of a batch; columns 0 are the egress end's."""
-    tracked, ids = tracker.step(batch), tracker.snapshot.tables
-    columns = tracker.answers(tracked.words)
-    names = [frozenset(ids.rule_ids[rule] for rule in columns.sets[n]) for n in range(len(columns.sets))]
+    tracked = tracker.step(batch)
+    columns, rule_ids = tracker.answers(tracked.words), tracker.rule_ids
+    names = [frozenset(rule_ids[rule] for rule in columns.sets[n]) for n in range(len(columns.sets))]
     interfaces = [tracker.store.interfaces(tracked.flow, end) for end in (0, 1)]
 
     def answer(row: int, end: int) -> Answer:
         reason = Reason(columns.reason[row, end])
         return Answer(
-            ids.interface_ids[interfaces[end][row]],
+            tracker.interface_ids[interfaces[end][row]],
             (Direction.EGRESS, Direction.INGRESS)[end],
             Verdict(columns.action[row, end]),
             reason,
