@@ -202,7 +202,7 @@ def _like(pattern: list[object], text: str) -> bool:
         for place, one in enumerate(pattern):
             if one is _MANY and place in reached:
                 reached.add(place + 1)
-        if at == len(text):
+        if at == len(text) or not reached:
             break
         reached = {
             place if one is _MANY else place + 1
