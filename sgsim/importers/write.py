@@ -37,7 +37,7 @@ from sgsim.importers.write_items import (
 from sgsim.model import Environment
 from sgsim.model.identity import content_id
 
-__all__ = ["write_environment"]
+__all__ = ["new_directory", "write_environment"]
 
 World = tuple[str | None, str | None]
 
@@ -51,7 +51,7 @@ def write_environment(environment: Environment, destination: str | os.PathLike[s
     directory appears: it holds the same environment. Raises OutputError.
     """
     target = Path(destination)
-    with _new_directory(target) as partial:
+    with new_directory(target) as partial:
         for document in _documents(environment):
             _write(partial, document)
         _check(environment, partial, target)
@@ -188,7 +188,7 @@ def _write(folder: Path, document: _Document) -> None:
 
 
 @contextmanager
-def _new_directory(target: Path) -> Iterator[Path]:
+def new_directory(target: Path) -> Iterator[Path]:
     """A directory beside the target that takes its name when the block ends without an exception."""
     try:
         if os.path.lexists(target) and (target.is_symlink() or not target.is_dir() or any(target.iterdir())):
