@@ -56,6 +56,7 @@ class LogRun:
         """The exit code. Raises SgsimError."""
         from sgsim.analysis.agreement import Agreement
         from sgsim.engine import Snapshot
+        from sgsim.engine.logs import REPLAYED_FIELDS
         from sgsim.importers import read_environment
         from sgsim.report.output import open_output
         from sgsim.report.tally import Tally
@@ -66,7 +67,7 @@ class LogRun:
         snapshot = Snapshot.of(environment, semantics=self.request.semantics)
         tally, agreement = Tally(), Agreement(snapshot)
         with open_output(self.request.output) as output:
-            scan = scan_flow_logs(self.request.traffic, log_format=self.request.log_format)
+            scan = scan_flow_logs(self.request.traffic, log_format=self.request.log_format, columns=REPLAYED_FIELDS)
             if self.request.format in ("text", "json"):
                 self.write_report(output, snapshot, scan, options, tally, agreement)
             else:

@@ -87,10 +87,10 @@ class Traffic:
         from sgsim.analysis.usage_digest import VerdictDigest
         from sgsim.analysis.usage_logs import LogUse
         from sgsim.cli.progress import followed
-        from sgsim.engine.logs import LogOptions, replay_logs
+        from sgsim.engine.logs import REPLAYED_FIELDS, LogOptions, replay_logs
         from sgsim.traffic.flowlogs import scan_flow_logs
 
-        scan = scan_flow_logs(self.names, log_format=self.log_format)
+        scan = scan_flow_logs(self.names, log_format=self.log_format, columns=REPLAYED_FIELDS)
         use, digest = LogUse(snapshot, likely=self.likely), VerdictDigest()
         silences = _Silences(use)
         batches = silences.noted(followed(scan, color=manners.colored(sys.stderr)))

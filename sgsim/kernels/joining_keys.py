@@ -185,8 +185,8 @@ def _services(columns: RecordColumns, i: Number, v6: Number) -> Number:
 def hand_keys(
     columns: RecordColumns,
     rows: npt.NDArray[np.int64],
-    name: npt.NDArray[np.int64],
-    vpc: npt.NDArray[np.int64],
+    name: npt.NDArray[np.int32],
+    vpc: npt.NDArray[np.int32],
     keys: npt.NDArray[np.uint64],
 ) -> None:
     """The keys by which records are placed by hand; `name` and `vpc` number ids, -1 where there is none."""
@@ -318,9 +318,15 @@ def pair_keys(keys: npt.NDArray[np.uint64], flow: npt.NDArray[np.int32], out: np
 
 
 @helper
-def _class_of(address: Number, bounds: Number, first: Number) -> Number:
-    """How many bounds are at most an IPv4 address; `bounds` and `first` are addresses."""
-    low, high = get_i32(first, address >> 16), get_i32(first, (address >> 16) + 1)
+def _class_of(address: Number, bounds: Number, first: Number, finer: Number) -> Number:
+    """How many bounds are at most an IPv4 address; `bounds`, `first` and `finer` are addresses."""
+    at = address >> 16
+    for shift in (8, 0):
+        inside = get_i32(finer, at)
+        if inside == 0:
+            break
+        at = inside + (address >> shift & 255)
+    low, high = get_i32(first, at), get_i32(first, at + 1)
     while low < high:
         middle = (low + high) >> 1
         if get_i64(bounds, middle) <= address:
@@ -343,7 +349,7 @@ def question_keys(
     Words as in the keys of connections, with classes in place of IPv4 addresses and ports. The direction is bit 32 of
     word 5; TCP and UDP without ports have bit 41 of word 4.
     """
-    bounds, first = address_of(classes.bounds), address_of(classes.first)
+    bounds, first, finer = address_of(classes.bounds), address_of(classes.first), address_of(classes.finer)
     source_port, target_port = classes.source_port, classes.target_port
     ahead = address_of(keys)
     for i in range(len(flow)):
@@ -359,8 +365,8 @@ def question_keys(
             near, far = _U(target_port[near]), _U(source_port[far])
         out[i, 0], out[i, 1], out[i, 2], out[i, 3] = keys[row, 0], keys[row, 1], keys[row, 2], keys[row, 3]
         if not (services >> _U(IPV6_SHIFT)) & _U(1):
-            out[i, 1] = _U(_class_of(np.int64(keys[row, 1]), bounds, first))
-            out[i, 3] = _U(_class_of(np.int64(keys[row, 3]), bounds, first))
+            out[i, 1] = _U(_class_of(np.int64(keys[row, 1]), bounds, first, finer))
+            out[i, 3] = _U(_class_of(np.int64(keys[row, 3]), bounds, first, finer))
         out[i, 4] = (
             (services >> _U(PROTOCOL_SHIFT)) << _U(PROTOCOL_SHIFT)
             | near

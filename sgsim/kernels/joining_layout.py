@@ -117,13 +117,20 @@ class Owners(NamedTuple):
 
 class Classes(NamedTuple):
     """What nothing in an environment tells apart: uint16[65536] classes of source and destination ports; IPv4 addresses
-    by where their classes begin (`bounds`, int64, ascending) and the first bound from each of 65 536 blocks on.
+    by where their classes begin (`bounds`, int64, ascending).
+
+    `first` (int32) says for consecutive blocks which bound is the first from their begin on: for the 65 536 /16 (and
+    one more), then for the 256 /24 of those /16 that have many bounds, then for the addresses of such /24. `finer`
+    (int32) is where the finer blocks of a block begin in `first`, 0 for none.
+
+        10.1.2.3   /16 no. 2561 ─finer─▶ /24 no. 2 ─finer─▶ address no. 3: first 4711, next 4712: one bound to look at
     """
 
     source_port: npt.NDArray[Any]
     target_port: npt.NDArray[Any]
     bounds: npt.NDArray[Any]
     first: npt.NDArray[Any]
+    finer: npt.NDArray[Any]
 
 
 class LogFields(NamedTuple):

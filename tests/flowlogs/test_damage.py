@@ -15,7 +15,8 @@ import pytest
 
 from sgsim.errors import TrafficInputError
 from sgsim.traffic.flowlogs import DEFAULT_FIELDS, scan_flow_logs
-from sgsim.traffic.flowlogs.write import random_records, to_text, write_parquet
+from sgsim.traffic.flowlogs.generate import random_records
+from sgsim.traffic.flowlogs.write import to_text, write_parquet
 
 from .support import assert_like_twin, classes, scan
 from .twin import Twin

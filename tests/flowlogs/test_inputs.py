@@ -17,8 +17,9 @@ import pytest
 from sgsim.errors import TrafficInputError
 from sgsim.traffic.flowlogs import FIELD_VERSIONS, scan_flow_logs
 from sgsim.traffic.flowlogs.blocks import line_blocks
+from sgsim.traffic.flowlogs.generate import random_records
 from sgsim.traffic.flowlogs.inflate import inflate
-from sgsim.traffic.flowlogs.write import log_path, random_records, to_text, write_log, write_parquet
+from sgsim.traffic.flowlogs.write import log_path, to_text, write_log, write_parquet
 
 from .support import classes, give_stdin, rows, scan, silences
 from .test_twin import TOKEN_TEXT

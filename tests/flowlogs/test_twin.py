@@ -14,7 +14,8 @@ from sgsim.traffic.flowlogs import DEFAULT_FIELDS, FIELD_VERSIONS
 from sgsim.traffic.flowlogs import blocks as blocks_module
 from sgsim.traffic.flowlogs import builder as builder_module
 from sgsim.traffic.flowlogs import scan as scan_module
-from sgsim.traffic.flowlogs.write import random_records, to_text
+from sgsim.traffic.flowlogs.generate import random_records
+from sgsim.traffic.flowlogs.write import to_text
 
 from .support import assert_like_twin
 from .twin import Twin

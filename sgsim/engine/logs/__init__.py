@@ -5,6 +5,6 @@ FlowLogBatch ─▶ flows (place, rules) ─▶ window (order) ─▶ join (kern
 
 from __future__ import annotations
 
-from sgsim.engine.logs.replay import LogOptions, LogReplay, LogSummary, LogVerdicts, replay_logs
+from sgsim.engine.logs.replay import REPLAYED_FIELDS, LogOptions, LogReplay, LogSummary, LogVerdicts, replay_logs
 
-__all__ = ["LogOptions", "LogReplay", "LogSummary", "LogVerdicts", "replay_logs"]
+__all__ = ["REPLAYED_FIELDS", "LogOptions", "LogReplay", "LogSummary", "LogVerdicts", "replay_logs"]

@@ -32,7 +32,7 @@ from sgsim.kernels.joining_layout import (
 from sgsim.kernels.tracking_layout import KEY_WORDS
 from sgsim.verdicts import MatchSets, Reason, RuleVerdicts, Verdict
 
-__all__ = ["LogFlows", "numbered"]
+__all__ = ["LogFlows"]
 
 _ROOM = 1 << 20  #: connections for which there is memory at first: what is not touched costs nothing
 _PLACES = 1 << 17  #: records placed by hand that are remembered
@@ -81,11 +81,14 @@ class LogFlows:
         from sgsim.kernels.joining_keys import connection_keys, log_flows
 
         n, placer = len(columns.protocol), self.placer
-        name = numbered(*interface, placer.name_numbers, placer.names)
-        known = np.append(placer.by_name(), np.int32(-1))[name]
+        codes, texts = interface
+        names = placer.names.of(texts)
+        known = np.append(placer.by_name(), np.int32(-1))[names]  # of each text, and of none
         keys, side = np.empty((n, KEY_WORDS), np.uint64), np.empty(n, np.uint8)
-        if connection_keys(columns, known, self._owners, keys, side):
-            self._place_by_hand(columns, name, numbered(*vpc, placer.vpc_numbers, placer.vpcs), keys, side)
+        if connection_keys(columns, known.take(codes), self._owners, keys, side):
+            vpc_codes, vpc_texts = vpc
+            vpcs = placer.vpcs.of(vpc_texts).take(vpc_codes)
+            self._place_by_hand(columns, names.take(codes), vpcs, keys, side)
         before = self.table.count
         rows = self.table.rows(keys)
         if self.table.count > before:
@@ -104,7 +107,7 @@ class LogFlows:
             self._judge(new)
 
     def logged_name(self, flow: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
-        """The number in `placer.names` of the interface id of records that have no place, -1 for none."""
+        """The number (see `placer.names`) of the interface id of records that have no place, -1 for none."""
         word = self.table.keys[flow >> 1, 5]
         lost = (word & np.uint64(UNPLACED)) != 0
         numbers = np.where(lost, word & ~np.uint64(UNPLACED), 0).astype(np.int64)
@@ -125,8 +128,8 @@ class LogFlows:
     def _place_by_hand(
         self,
         columns: RecordColumns,
-        name: npt.NDArray[np.int64],
-        vpc: npt.NDArray[np.int64],
+        name: npt.NDArray[np.int32],
+        vpc: npt.NDArray[np.int32],
         keys: npt.NDArray[np.uint64],
         side: npt.NDArray[np.uint8],
     ) -> None:
@@ -158,7 +161,7 @@ class LogFlows:
         self,
         interface: npt.NDArray[np.int32],
         direction: npt.NDArray[np.uint8],
-        name: npt.NDArray[np.int64],
+        name: npt.NDArray[np.int32],
     ) -> npt.NDArray[np.uint64]:
         """Word 5 of records without a place: a number for interface, direction and name."""
         words = np.empty(len(name), np.uint64)
@@ -234,19 +237,3 @@ class LogFlows:
         bits = 1 << BIT_UNPLACED | codes << BIT_CODE | directions[word.astype(np.int64)] << BIT_DIRECTION
         self.flows[new, FLOW_RULES], self.flows[new, FLOW_BITS] = row, bits
         self._number_shared(new)
-
-
-def numbered(
-    codes: npt.NDArray[np.int32], texts: list[str], numbers: dict[str, int], names: list[str]
-) -> npt.NDArray[np.int64]:
-    """Numbers that last beyond a batch, for the ids of its rows; -1 where there is none."""
-    lasting = np.full(len(texts) + 1, -1, np.int64)
-    used = np.zeros(len(texts) + 1, np.bool_)
-    used[codes] = True
-    for code in np.flatnonzero(used[:-1]).tolist():
-        text = texts[code]
-        if text not in numbers:
-            numbers[text] = len(names)
-            names.append(text)
-        lasting[code] = numbers[text]
-    return lasting[codes]

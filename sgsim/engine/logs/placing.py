@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sgsim.engine.logs.names import LastingNames
 from sgsim.engine.snapshot import Snapshot
 from sgsim.flows import AMBIGUOUS, EGRESS, INGRESS, NO_INTERFACE
 from sgsim.kernels.joining_layout import DIRECTION_SHIFT, PLAIN, VPC_SHIFT, Owners
@@ -86,16 +87,14 @@ class Placer:
     def __init__(self, finder: Finder, interface_ids: list[str], vpc_id: str | None) -> None:
         self._finder, self._vpc_id = finder, vpc_id
         self._index = {name: n for n, name in enumerate(interface_ids)}
-        self.names: list[str] = []
-        self.vpcs: list[str] = []
-        self.name_numbers: dict[str, int] = {}
-        self.vpc_numbers: dict[str, int] = {}
+        self.names = LastingNames()
+        self.vpcs = LastingNames()
         self._by_name: npt.NDArray[np.int32] = np.empty(0, np.int32)
 
     def by_name(self) -> npt.NDArray[np.int32]:
         """The interface of each of `names`, NO_INTERFACE where the environment has none."""
-        if len(self._by_name) < len(self.names):
-            new = [self._index.get(text, NO_INTERFACE) for text in self.names[len(self._by_name) :]]
+        if len(self._by_name) < len(self.names.texts):
+            new = [self._index.get(text, NO_INTERFACE) for text in self.names.texts[len(self._by_name) :]]
             self._by_name = np.concatenate([self._by_name, np.array(new, np.int32)])
         return self._by_name
 
@@ -163,7 +162,7 @@ class Placer:
         found = np.full(len(vpc), NO_INTERFACE, np.int32)
         for number in np.unique(vpc).tolist():
             rows = np.flatnonzero(vpc == number)
-            vpc_id = self.vpcs[number] if number >= 0 else self._vpc_id
+            vpc_id = self.vpcs.texts[number] if number >= 0 else self._vpc_id
             found[rows] = self._finder.find(family[rows], hi[rows], lo[rows], vpc_id)
         return found
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from sgsim.engine.logs.flows import LogFlows, numbered
+from sgsim.engine.logs.flows import LogFlows
 from sgsim.engine.logs.limits import connection_limits
+from sgsim.engine.logs.names import LastingNames
 from sgsim.engine.logs.questions import log_fields_of
 from sgsim.engine.logs.window import Held, JoinWindow
 from sgsim.engine.snapshot import Snapshot
@@ -34,22 +35,19 @@ from sgsim.kernels.joining_layout import (
 from sgsim.model import Direction
 from sgsim.verdicts import Evidence, MatchSets, Verdicts
 
-__all__ = ["LogOptions", "LogReplay", "LogSummary", "LogVerdicts", "replay_logs"]
+if TYPE_CHECKING:
+    from sgsim.traffic.flowlogs import FlowLogBatch
 
+__all__ = ["REPLAYED_FIELDS", "LogOptions", "LogReplay", "LogSummary", "LogVerdicts", "replay_logs"]
+
+#: What a replay reads of a log beside what every record needs: `columns` of `scan_flow_logs`.
+REPLAYED_FIELDS = frozenset(
+    ("interface-id", "vpc-id", "flow-direction", "tcp-flags", "packets", "bytes", "action", "reject-reason")
+)
 _OUTPUT = 1 << 16  #: records in one batch of output at most
 _REMEMBERED = 1 << 18  #: connections that are remembered before anything is forgotten; some 250 bytes each
 _BEFORE = 1 << 28  #: seconds before the log's begin from which time is counted: earlier records may follow
 _CONNECTIONS = 1 << 20  #: connections that are remembered however long they may stay open
-
-
-class IdColumn(Protocol):
-    """Ids of a batch (`sgsim.traffic.flowlogs.Ids`)."""
-
-    @property
-    def codes(self) -> npt.NDArray[np.int32]: ...
-
-    @property
-    def names(self) -> list[str]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +73,7 @@ class LogVerdicts:
     `recorded` uint8: REJECT, ACCEPT, or 255 where the log has no action. `evidence` uint8 (Evidence). `tcp_flags`
     int16, -1 where the log does not tell. `logged_interface` int64: the interface id in the log, an index of
     `LogReplay.interface_names`, -1 for none. `order` int64: the number of the record in the input, from 0.
-    `refusal` int16: the log's reject reason, an index of `LogReplay.refusals`, -1 for none. `open_question`: UNKNOWN
+    `refusal` int32: the log's reject reason, an index of `LogReplay.refusals`, -1 for none. `open_question`: UNKNOWN
     because the log does not show who began or whether the connection was still open, not because of rules.
     `after_close`: a FIN or RST of the connection was seen before, and no SYN since.
     In `verdicts`, packets and bytes that the log does not tell are 0, and a direction that nothing tells is 2.
@@ -87,7 +85,7 @@ class LogVerdicts:
     tcp_flags: npt.NDArray[np.int16]
     logged_interface: npt.NDArray[np.int64]
     order: npt.NDArray[np.int64]
-    refusal: npt.NDArray[np.int16]
+    refusal: npt.NDArray[np.int32]
     open_question: npt.NDArray[np.bool_]
     after_close: npt.NDArray[np.bool_]
 
@@ -117,7 +115,7 @@ class LogSummary:
 class LogReplay:
     """Batches of LogVerdicts by start. To be iterated once; `summary` is complete then."""
 
-    def __init__(self, snapshot: Snapshot, scan: Iterable[Any], options: LogOptions) -> None:
+    def __init__(self, snapshot: Snapshot, scan: Iterable[FlowLogBatch], options: LogOptions) -> None:
         self.snapshot, self.options = snapshot, options
         self.summary = LogSummary()
         self._scan = scan
@@ -137,13 +135,17 @@ class LogReplay:
         self._evidence = np.zeros(len(Evidence), np.int64)
         self._hits = np.zeros(1, np.int64)
         self._forget_at = _REMEMBERED
-        self.refusals: list[str] = []  #: reject reasons that the log names, so far
-        self._refusal_numbers: dict[str, int] = {}
+        self._refusals = LastingNames()
 
     @property
     def interface_names(self) -> list[str]:
         """The interface ids that the log names, so far."""
-        return self._flows.placer.names
+        return self._flows.placer.names.texts
+
+    @property
+    def refusals(self) -> list[str]:
+        """The reject reasons that the log names, so far."""
+        return self._refusals.texts
 
     def __iter__(self) -> Iterator[LogVerdicts]:
         for batch in self._scan:
@@ -152,12 +154,10 @@ class LogReplay:
         yield from self._answered(self._window.flush())
         self._complete()
 
-    def _held(self, batch: Any) -> Held:
+    def _held(self, batch: FlowLogBatch) -> Held:
         """A batch of the reader (FlowLogBatch) as narrow records."""
         columns = RecordColumns(*(getattr(batch, name) for name in RecordColumns._fields))
-        interface: IdColumn = batch.interface_id
-        vpc: IdColumn = batch.vpc_id
-        reason: IdColumn = batch.reject_reason
+        interface, vpc = batch.interface_id, batch.vpc_id
         n = len(batch)
         if not self.summary.records:
             self._base[0] = int(batch.start[0]) - _BEFORE
@@ -172,12 +172,13 @@ class LogReplay:
             packets=batch.packets,
             bytes=batch.bytes,
             order=order,
-            refusal=numbered(reason.codes, reason.names, self._refusal_numbers, self.refusals).astype(np.int16),
+            refusal=self._refusals.of(batch.reject_reason.names).take(batch.reject_reason.codes),
         )
 
     def _answered(self, due: Iterable[Held]) -> Iterator[LogVerdicts]:
         from sgsim.kernels.joining import join
 
+        now = None
         for held in due:
             self._flows.judge()
             words, evidence = np.empty(len(held), np.int32), np.empty(len(held), np.uint8)
@@ -189,7 +190,9 @@ class LogReplay:
             for start in range(0, len(held), _OUTPUT):
                 part = slice(start, start + _OUTPUT)
                 yield from self._output(held.at(part), words[part], evidence[part])
-            self._forget(int(held.start[-1]))
+            now = int(held.start[-1])
+        if now is not None:
+            self._forget(now)
 
     def _output(
         self, held: Held, words: npt.NDArray[np.int32], evidence: npt.NDArray[np.uint8]
@@ -309,6 +312,6 @@ def _drop_quiet(connections: npt.NDArray[np.int32], dropped: npt.NDArray[np.bool
     return len(oldest)
 
 
-def replay_logs(snapshot: Snapshot, scan: Iterable[Any], options: LogOptions | None = None) -> LogReplay:
+def replay_logs(snapshot: Snapshot, scan: Iterable[FlowLogBatch], options: LogOptions | None = None) -> LogReplay:
     """Judge flow-log records (batches of FlowLogBatch); nothing is read before the result is iterated."""
     return LogReplay(snapshot, scan, LogOptions() if options is None else options)

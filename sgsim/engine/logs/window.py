@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 __all__ = ["Held", "JoinWindow"]
 
-_LEAST = 1 << 16  #: records that are sorted in one go, at least
+_LEAST = 1 << 16  #: records that are looked through, and given out, in one go: about so many
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Held:
     packets: npt.NDArray[np.int64]
     bytes: npt.NDArray[np.int64]
     order: npt.NDArray[np.int64]
-    refusal: npt.NDArray[np.int16]
+    refusal: npt.NDArray[np.int32]
 
     def __len__(self) -> int:
         return len(self.flow)
@@ -49,7 +49,7 @@ class JoinWindow:
     """Holds records back for `seconds`: what a later file brings may have begun before what an earlier one brought.
 
     Files that begin anew at an earlier time (another account, another copy) end the wait: everything held is given
-    out first. Memory is one window of records.
+    out first. Memory is one window of records, and a quarter more.
     """
 
     def __init__(self, seconds: int) -> None:
@@ -59,9 +59,10 @@ class JoinWindow:
         self._new = self._kept = 0
 
     def add(self, records: Held) -> Iterator[Held]:
-        """Take records; gives out those that are due, sorted by start, equal ones in the order of the input.
+        """Take records; gives out those that are due, by start, equal ones in the order of the input.
 
-        What is held is sorted anew each time, so that this waits until as much has come as a quarter of it.
+        They come in parts that cut no second in two. What is held is looked through each time, so that this waits
+        until as much has come as a quarter of it.
         """
         if not len(records):
             return
@@ -75,8 +76,7 @@ class JoinWindow:
 
     def flush(self) -> Iterator[Held]:
         """Give out everything."""
-        if self._parts:
-            yield from self._release(self._latest)
+        yield from self._release(self._latest)
         self._latest = -1
 
     def flows(self) -> Iterator[npt.NDArray[np.int32]]:
@@ -89,14 +89,32 @@ class JoinWindow:
         self._parts = [replace(part, flow=2 * connections[part.flow >> 1] + (part.flow & 1)) for part in parts]
 
     def _release(self, until: int) -> Iterator[Held]:
-        """Give out what starts at `until` or before. What stays is sorted, so that the next release is cheap."""
-        held = Held.joined(self._parts) if len(self._parts) > 1 else self._parts[0]
-        held = held.at(_order(held.start))
-        cut = int(np.searchsorted(held.start, until, side="right"))
-        self._parts = [held.at(slice(cut, None))] if cut < len(held) else []
-        self._new, self._kept = 0, len(held) - cut
-        if cut:
-            yield held.at(slice(0, cut))
+        """Give out what starts at `until` or before. What a batch brought began at about one time, so that most
+        batches go or stay as a whole."""
+        due, kept = [], []
+        for part in self._parts:
+            early = part.start <= until
+            if early.all():
+                due.append(part)
+            elif early.any():
+                due.append(part.at(early))
+                kept.append(part.at(~early))
+            else:
+                kept.append(part)
+        self._parts = kept
+        self._new, self._kept = 0, sum(map(len, kept))
+        if due:
+            yield from _by_start(Held.joined(due) if len(due) > 1 else due[0])
+
+
+def _by_start(records: Held) -> Iterator[Held]:
+    """The records in order of their start, in parts of about _LEAST that cut no second in two."""
+    order = _order(records.start)
+    start, at = records.start[order], 0
+    while at < len(order):
+        stop = int(np.searchsorted(start, start[min(at + _LEAST, len(order)) - 1], side="right"))
+        yield records.at(order[at:stop])
+        at = stop
 
 
 def _order(start: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
