@@ -31,6 +31,7 @@ VERBS = {
     "explain": ("sgsim.cli.explain:explain_command", "Say why one flow is accepted or rejected, at both ends."),
     "apply": ("sgsim.cli.apply:apply_command", "Make changes to an environment, as AWS would."),
     "test": ("sgsim.cli.test:test_command", "Check that groups do what is expected of them, for every packet."),
+    "generate": ("sgsim.cli.generate:generate_command", "Make environments and traffic of any size, from a seed."),
     "collect": ("sgsim.cli.collect:collect_command", "Export an account with read-only calls (extra: sgsim[aws])."),
 }
 
