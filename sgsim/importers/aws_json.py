@@ -12,6 +12,8 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from sgsim.importers.directory_json import DirectoryKeys
+
 __all__ = [
     "COLLECTION_KEY",
     "LIST_KEYS",
@@ -345,8 +347,11 @@ class Collection(Wire):
     missing: tuple[MissingListing, ...] = ()
 
 
-class Document(Wire):
-    """One file: any of the listings. `data` is the wrapper of recorded answers, `entries` need their list's id."""
+class Document(DirectoryKeys):
+    """One file: any of the listings, also those of `DirectoryKeys`.
+
+    `data` is the wrapper of recorded answers, `entries` need their list's id.
+    """
 
     security_groups: tuple[SecurityGroup, ...] | UnsetType = UNSET
     security_group_rules: tuple[SecurityGroupRule, ...] | UnsetType = UNSET
@@ -376,6 +381,7 @@ LIST_KEYS: dict[str, str] = {
     key: field
     for key, field in zip(Document.__struct_encode_fields__, Document.__struct_fields__)
     if key not in ("SgsimCollection", "Entries", "PrefixListId", "NextToken", "data")
+    and key not in DirectoryKeys.__struct_encode_fields__
 }
 
 #: A bare list is recognised by the keys of its first item; the first line whose keys are all present holds.

@@ -13,16 +13,16 @@ import os
 import re
 import stat
 import zlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import msgspec
 
 from sgsim.errors import EnvironmentInputError
 from sgsim.importers import aws_json
-from sgsim.importers.problems import EXPORT_AGAIN, BadFieldError, shown
+from sgsim.importers.directory_documents import directory_listings
+from sgsim.importers.listing import Listing, Origin, convert_all, folder_of
+from sgsim.importers.problems import EXPORT_AGAIN, BadFieldError, shown, wrong_type
 
 __all__ = [
     "Listing",
@@ -39,61 +39,6 @@ __all__ = [
 _SUFFIXES = (".json", ".json.gz")
 _LIST_ID = re.compile(r"(?<![0-9A-Za-z])pl-[0-9a-f]{8,17}(?![0-9A-Za-z])")
 _NEWLINE = b"\n"
-_WORDS = {
-    "int": "a whole number",
-    "float": "a number with a fraction",
-    "str": "a string",
-    "bool": "true or false",
-    "array": "a list",
-    "object": "an object",
-    "null": "null",
-}
-
-
-class Origin(NamedTuple):
-    """Where a thing was described."""
-
-    source: str
-    where: str
-
-    def __str__(self) -> str:
-        return f"{self.source}: {self.where}"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Listing:
-    """Items of one kind from one file. `label` is the path of the list inside the file, empty for a bare list."""
-
-    source: str
-    key: str
-    label: str
-    items: tuple[Any, ...]
-    incomplete: bool = False
-    prefix_list_id: str = ""
-
-    @property
-    def folder(self) -> str:
-        """The directory of the file, which the notes of `sgsim collect` are about."""
-        return folder_of(self.source)
-
-    def origin(self, index: int) -> Origin:
-        """Where the item with this index stands."""
-        return Origin(self.source, f"{self.label}[{index}]")
-
-
-def folder_of(source: str) -> str:
-    """The directory part of a file's name as `Listing.source` has it."""
-    return os.path.dirname(source)  # noqa: PTH120  a name for people, not a path to open
-
-
-def convert_all(listing: Listing, convert: Callable[[Any, int], None]) -> None:
-    """Call `convert(item, index)` for all items. A BadFieldError becomes an EnvironmentInputError with its place."""
-    index = 0
-    try:
-        for index, item in enumerate(listing.items):
-            convert(item, index)
-    except BadFieldError as bad:
-        raise bad.under(f"{listing.label}[{index}]").located(listing.source) from None
 
 
 def find_files(paths: tuple[str | os.PathLike[str], ...]) -> tuple[list[Path], list[Path]]:
@@ -196,6 +141,7 @@ def _document(data: bytes | msgspec.Raw, source: str, path: Path, prefix: str) -
         listings.append(
             Listing(source, aws_json.COLLECTION_KEY, prefix + aws_json.COLLECTION_KEY, (document.sgsim_collection,))
         )
+    listings.extend(directory_listings(document, source, path, prefix, incomplete))
     if bytes(document.entries).startswith(b"["):
         list_id = document.prefix_list_id if isinstance(document.prefix_list_id, str) else _list_id(path)
         listings.extend(_entries(document.entries, source, prefix + "Entries", list_id, incomplete))
@@ -276,18 +222,6 @@ def _unreadable(path: Path, error: Exception) -> EnvironmentInputError:
     return EnvironmentInputError(
         f"cannot be read ({reason})", source=_name(path), advice="check the path, its permissions and its content"
     )
-
-
-def wrong_type(error: msgspec.ValidationError) -> BadFieldError:
-    """msgspec's complaint in plain words, with its path."""
-    text, _, path = str(error).partition(" - at `")
-    text = re.sub(
-        r"`([a-z| ]+)`",
-        lambda match: " or ".join(_WORDS.get(word, word) for word in match[1].split(" | ") if word != "null") or "null",
-        text,
-    ).replace("`", "")
-    path = path.removesuffix("`").removeprefix("$").removeprefix(".")
-    return BadFieldError(path, text[:1].lower() + text[1:])
 
 
 def broken_json(data: bytes, source: str, error: ValueError) -> EnvironmentInputError:

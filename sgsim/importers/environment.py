@@ -6,12 +6,16 @@ import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import chain
 
 from sgsim.errors import EnvironmentInputError
+from sgsim.importers.directory_json import DIRECTORY_KEYS, IMAGE_KEYS
 from sgsim.importers.documents import Listing, find_files, read_listings
 from sgsim.importers.groups import Groups
+from sgsim.importers.images import Images
 from sgsim.importers.notes import Notes
+from sgsim.importers.principals import DirectoryReader
 from sgsim.importers.scope import closed_worlds, fill_places
 from sgsim.importers.surroundings import Surroundings
 from sgsim.model import Environment
@@ -45,6 +49,7 @@ def _without_garbage_collection() -> Iterator[None]:
 
 def _read(paths: tuple[str | os.PathLike[str], ...]) -> Environment:
     groups, surroundings, notes = Groups(), Surroundings(), Notes()
+    directory, images = DirectoryReader(), Images()
     deferred: list[Listing] = []
     named, found = find_files(paths)
     for path, is_named in chain(((path, True) for path in named), ((path, False) for path in found)):
@@ -55,6 +60,10 @@ def _read(paths: tuple[str | os.PathLike[str], ...]) -> Environment:
                 groups.add_groups(listing)
             elif listing.key == "SecurityGroupRules":
                 groups.add_rules(listing)
+            elif listing.key in IMAGE_KEYS:
+                images.add(listing)
+            elif listing.key in DIRECTORY_KEYS:
+                directory.add(listing)
             else:
                 deferred.append(listing)
     # Where both describe an interface, describe-network-interfaces tells more than describe-instances and goes first.
@@ -64,9 +73,22 @@ def _read(paths: tuple[str | os.PathLike[str], ...]) -> Environment:
         else:
             surroundings.add(listing)
     groups.join()
-    if not groups.views.fields:
+    if not groups.views.fields and not directory.described:
         raise _no_groups(paths, notes)
-    return _build(groups, surroundings, notes)
+    return _with_directory(_build(groups, surroundings, notes), directory, images, notes)
+
+
+def _with_directory(environment: Environment, directory: DirectoryReader, images: Images, notes: Notes) -> Environment:
+    """The environment with principals, images and snapshots, which the network knows nothing of."""
+    places = (environment.groups.values(), environment.interfaces.values(), environment.vpcs.values())
+    regions = {one.region for one in chain.from_iterable(places)}  # type: ignore[attr-defined]
+    return replace(
+        environment,
+        directory=directory.build(notes.collected),
+        images=images.build_images(notes.collected, regions),
+        volume_snapshots=images.build_snapshots(notes.collected, regions),
+        warnings=(*environment.warnings, *directory.warnings),
+    )
 
 
 def _no_groups(paths: tuple[str | os.PathLike[str], ...], notes: Notes) -> EnvironmentInputError:

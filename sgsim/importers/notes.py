@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sgsim.importers.aws_json import COLLECTION_KEY
+from sgsim.importers.directory_json import DIRECTORY_KEYS, IMAGE_KEYS
 from sgsim.importers.documents import Listing, convert_all
 from sgsim.importers.scope import Collected, read_collection
 from sgsim.model import NetworkInterface, PrefixList, SecurityGroup
@@ -32,12 +33,12 @@ class Notes:
             convert_all(listing, read)
             return
         self._complete[listing.key] = self._complete.get(listing.key, True) and not listing.incomplete
-        if listing.incomplete:
+        if listing.incomplete and (listing.key not in DIRECTORY_KEYS or listing.key in IMAGE_KEYS):
             self.warnings.append(
                 f"{listing.source}: {listing.label} is incomplete (a NextToken is left over), so what it does not "
                 "list is taken as unknown; export without --max-items and --no-paginate"
             )
-        if listing.key == "Entries" and not listing.prefix_list_id:
+        if listing.key == "Entries" and not listing.about:
             self.warnings.append(
                 f"{listing.source}: the entries of an unnamed prefix list are ignored; "
                 "name the file after the list's id (pl-….json)"

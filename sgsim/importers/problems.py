@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import re
+
+import msgspec
+
 from sgsim.errors import EnvironmentInputError
 
-__all__ = ["EXPORT_AGAIN", "BadFieldError", "shown"]
+__all__ = ["EXPORT_AGAIN", "BadFieldError", "shown", "wrong_type"]
 
 EXPORT_AGAIN = "correct it or export it again with the AWS CLI"
+
+_WORDS = {
+    "int": "a whole number",
+    "float": "a number with a fraction",
+    "str": "a string",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "an object",
+    "null": "null",
+}
 
 
 class BadFieldError(Exception):
@@ -30,3 +44,15 @@ def shown(value: object) -> str:
     """A value from a document, short enough and free of control characters, for a message."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:60]}… ({len(text)} characters)"
+
+
+def wrong_type(error: msgspec.ValidationError) -> BadFieldError:
+    """msgspec's complaint in plain words, with its path."""
+    text, _, path = str(error).partition(" - at `")
+    text = re.sub(
+        r"`([a-z| ]+)`",
+        lambda match: " or ".join(_WORDS.get(word, word) for word in match[1].split(" | ") if word != "null") or "null",
+        text,
+    ).replace("`", "")
+    path = path.removesuffix("`").removeprefix("$").removeprefix(".")
+    return BadFieldError(path, text[:1].lower() + text[1:])

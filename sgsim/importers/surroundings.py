@@ -139,7 +139,7 @@ class Surroundings:
 
     def _add_entries(self, listing: Listing) -> None:
         """Entries of one prefix list. Pages of one list are put together, but never count as all of it."""
-        list_id = listing.prefix_list_id
+        list_id = listing.about
         if not list_id:
             return
         cidrs: set[Cidr] = set()

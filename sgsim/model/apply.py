@@ -15,6 +15,9 @@ import msgspec
 
 from sgsim.errors import ChangeError, ModelError
 from sgsim.model import refusals
+from sgsim.model.apply_credentials import CREDENTIAL_STEPS
+from sgsim.model.apply_directory import DIRECTORY_STEPS
+from sgsim.model.apply_permissions import PERMISSION_STEPS
 from sgsim.model.changes import (
     AddInterface,
     Authorize,
@@ -316,4 +319,7 @@ _STEPS: dict[type, Callable[[Environment, Any, Quotas | None], Environment]] = {
     AddInterface: _add_interface,
     RemoveInterface: _remove_interface,
     SetEntries: _set_entries,
+    **DIRECTORY_STEPS,
+    **CREDENTIAL_STEPS,
+    **PERMISSION_STEPS,
 }

@@ -6,12 +6,12 @@ yet have the id "" and get one from their content (`identity.content_id`).
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import msgspec
 
 from sgsim.model.addresses import Cidr
+from sgsim.model.directory_changes import DirectoryChange
 from sgsim.model.network import NetworkInterface, SecurityGroup
+from sgsim.model.origins import BaseChange, ChangeOrigin
 from sgsim.model.rules import SecurityGroupRule
 
 __all__ = [
@@ -31,34 +31,14 @@ __all__ = [
 ]
 
 
-class ChangeOrigin(msgspec.Struct, frozen=True):
-    """Who asked for a change, when and through what, as far as the input tells.
-
-    `time` is aware. `principal` is an ARN or a service; `source` an IP address or a service; `event` CloudTrail's
-    name of the event with its id; `place` the file and the path inside it, for messages.
-    """
-
-    time: datetime | None = None
-    principal: str = ""
-    source: str = ""
-    event: str = ""
-    place: str = ""
-
-
-class _Change(msgspec.Struct, frozen=True, kw_only=True):
-    """Base: where a change comes from, None if it was made up here."""
-
-    origin: ChangeOrigin | None = None
-
-
-class Authorize(_Change, frozen=True):
+class Authorize(BaseChange, frozen=True):
     """Add rules to a group, of either direction. All are added or none."""
 
     group_id: str
     rules: tuple[SecurityGroupRule, ...]
 
 
-class Revoke(_Change, frozen=True):
+class Revoke(BaseChange, frozen=True):
     """Take rules from a group, by their ids and by properties.
 
     A rule given by properties matches one with the same content; its description only if it is not "". If it also has
@@ -70,7 +50,7 @@ class Revoke(_Change, frozen=True):
     rules: tuple[SecurityGroupRule, ...] = ()
 
 
-class ModifyRule(_Change, frozen=True):
+class ModifyRule(BaseChange, frozen=True):
     """Give a rule another content and description; the id stays, and so does the kind of its peer."""
 
     group_id: str
@@ -78,7 +58,7 @@ class ModifyRule(_Change, frozen=True):
     rule: SecurityGroupRule
 
 
-class DescribeRule(_Change, frozen=True):
+class DescribeRule(BaseChange, frozen=True):
     """Change the description of a rule, named by `rule_id` or, where that is "", by the content of `rule`."""
 
     group_id: str
@@ -87,38 +67,38 @@ class DescribeRule(_Change, frozen=True):
     rule: SecurityGroupRule | None = None
 
 
-class CreateGroup(_Change, frozen=True):
+class CreateGroup(BaseChange, frozen=True):
     """Add a group with the rules that it has from the start."""
 
     group: SecurityGroup
 
 
-class DeleteGroup(_Change, frozen=True):
+class DeleteGroup(BaseChange, frozen=True):
     """Remove a group."""
 
     group_id: str
 
 
-class SetGroups(_Change, frozen=True):
+class SetGroups(BaseChange, frozen=True):
     """Give an interface these groups instead of those that it has."""
 
     interface_id: str
     group_ids: tuple[str, ...]
 
 
-class AddInterface(_Change, frozen=True):
+class AddInterface(BaseChange, frozen=True):
     """Add a network interface."""
 
     interface: NetworkInterface
 
 
-class RemoveInterface(_Change, frozen=True):
+class RemoveInterface(BaseChange, frozen=True):
     """Remove a network interface."""
 
     interface_id: str
 
 
-class SetEntries(_Change, frozen=True):
+class SetEntries(BaseChange, frozen=True):
     """Add entries to a prefix list and remove others; what is added already and present stays as it is."""
 
     prefix_list_id: str
@@ -137,6 +117,7 @@ Change = (
     | AddInterface
     | RemoveInterface
     | SetEntries
+    | DirectoryChange
 )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from sgsim.model.acls import NetworkAcl
+from sgsim.model.images import Image, VolumeSnapshot
 from sgsim.model.network import (
     MirrorSession,
     NetworkInterface,
@@ -17,6 +18,7 @@ from sgsim.model.network import (
     Vpc,
     VpcPeering,
 )
+from sgsim.model.principals import Directory
 
 __all__ = ["Environment"]
 
@@ -29,7 +31,8 @@ class Environment:
     is absent does not exist; everything else may exist unseen (docs/semantics.md §9.5). Either part is None where
     the input does not tell. `peerings_described` and `gateways_described` say whether the input held a listing of
     VPC peerings or transit-gateway attachments at all: no listing means "not known", an empty listing "none".
-    `warnings` are one-line notes of what was odd in the input, for people.
+    `directory` holds who may ask for changes, `images` and `volume_snapshots` with whom they are shared; they decide
+    no verdict. `warnings` are one-line notes of what was odd in the input, for people.
     """
 
     groups: Mapping[str, SecurityGroup] = field(default_factory=dict)
@@ -41,6 +44,9 @@ class Environment:
     gateway_attachments: Mapping[str, TransitGatewayAttachment] = field(default_factory=dict)
     mirror_sessions: Mapping[str, MirrorSession] = field(default_factory=dict)
     acls: Mapping[str, NetworkAcl] = field(default_factory=dict)
+    images: Mapping[str, Image] = field(default_factory=dict)
+    volume_snapshots: Mapping[str, VolumeSnapshot] = field(default_factory=dict)
+    directory: Directory = field(default_factory=Directory)
     closed: frozenset[tuple[str | None, str | None]] = frozenset()
     peerings_described: bool = False
     gateways_described: bool = False

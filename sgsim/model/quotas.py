@@ -1,4 +1,4 @@
-"""AWS's quotas on security groups, and how much of them a rule takes (docs/semantics.md §1.7)."""
+"""AWS's quotas on security groups, and how much of them a rule takes (docs/semantics.md §1.7); those of IAM."""
 
 from __future__ import annotations
 
@@ -13,14 +13,19 @@ __all__ = ["BUCKETS", "Quotas", "prefix_list_weight", "rule_counts"]
 
 
 class Quotas(msgspec.Struct, frozen=True, kw_only=True):
-    """Limits of an account in a Region; the defaults are AWS's, all of them can be raised on request.
+    """Limits of an account in a Region; the defaults are AWS's, which raises many of them on request.
 
-    `rules_per_group` holds for each of the four buckets of a group: inbound and outbound, IPv4 and IPv6.
+    `rules_per_group` holds for each of the four buckets of a group: inbound and outbound, IPv4 and IPv6. From
+    `groups_per_user` on they are IAM's (docs/iam.md D); a holder is a user, a group or a role.
     """
 
     rules_per_group: int = 60
     groups_per_interface: int = 5
     groups_per_region: int = 2500
+    groups_per_user: int = 10
+    policies_per_holder: int = 10
+    versions_per_policy: int = 5
+    access_keys_per_user: int = 2
 
 
 #: The four counts of a group, in the order of `rule_counts`.
