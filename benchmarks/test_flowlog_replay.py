@@ -44,7 +44,12 @@ def environment_of(records: pa.Table) -> Environment:
         addresses.setdefault(row["interface-id"], set()).add(row["srcaddr"])
     cards = fleet(len(addresses))
     interfaces = {
-        name: msgspec.structs.replace(card, interface_id=name, addresses=tuple(map(parse_address, sorted(texts))))
+        name: msgspec.structs.replace(
+            card,
+            interface_id=name,
+            addresses=tuple(sorted(map(parse_address, texts), key=lambda address: address.family)),
+            group_ids=tuple(dict.fromkeys(card.group_ids)),
+        )
         for (name, texts), card in zip(sorted(addresses.items()), cards.interfaces.values(), strict=True)
     }
     return replace(cards, interfaces=interfaces)

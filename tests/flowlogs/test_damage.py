@@ -18,64 +18,12 @@ from sgsim.traffic.flowlogs import DEFAULT_FIELDS, scan_flow_logs
 from sgsim.traffic.flowlogs.generate import random_records
 from sgsim.traffic.flowlogs.write import to_text, write_parquet
 
+from .damage import mutated
 from .support import assert_like_twin, classes, scan
 from .twin import Twin
 
 FIELDS = (*DEFAULT_FIELDS, "tcp-flags", "pkt-srcaddr", "pkt-dstaddr", "flow-direction")
 SOME = 25  # lines of a log
-
-
-def cut_lines(data: bytes, rng: random.Random) -> bytes:
-    lines = data.split(b"\n")
-    at = rng.randrange(len(lines))
-    lines[at] = lines[at][: rng.randrange(len(lines[at]) + 1)]
-    return b"\n".join(lines)
-
-
-def swap_fields(data: bytes, rng: random.Random) -> bytes:
-    lines = data.split(b"\n")
-    at = rng.randrange(len(lines))
-    tokens = lines[at].split(b" ")
-    a, b = rng.randrange(len(tokens)), rng.randrange(len(tokens))
-    tokens[a], tokens[b] = tokens[b], tokens[a]
-    lines[at] = b" ".join(tokens)
-    return b"\n".join(lines)
-
-
-def flip_bytes(data: bytes, rng: random.Random) -> bytes:
-    changed = bytearray(data)
-    for _ in range(rng.randrange(1, 6)):
-        changed[rng.randrange(len(changed))] ^= 1 << rng.randrange(8)
-    return bytes(changed)
-
-
-def move_lines(data: bytes, rng: random.Random) -> bytes:
-    lines = data.split(b"\n")
-    rng.shuffle(lines)
-    return b"\n".join(lines)
-
-
-def truncate(data: bytes, rng: random.Random) -> bytes:
-    return data[: rng.randrange(len(data))]
-
-
-def insert_junk(data: bytes, rng: random.Random) -> bytes:
-    at = rng.randrange(len(data))
-    return data[:at] + rng.randbytes(rng.randrange(1, 40)) + data[at:]
-
-
-def repeat_part(data: bytes, rng: random.Random) -> bytes:
-    a, b = sorted(rng.randrange(len(data)) for _ in range(2))
-    return data[:b] + data[a:]
-
-
-MUTATIONS = (cut_lines, swap_fields, flip_bytes, move_lines, truncate, insert_junk, repeat_part)
-
-
-def mutated(data: bytes, rng: random.Random) -> bytes:
-    for _ in range(rng.choice((1, 1, 1, 2, 3))):
-        data = rng.choice(MUTATIONS)(data, rng) or b"\n"
-    return data
 
 
 @pytest.mark.parametrize("header", [True, False])
