@@ -83,7 +83,7 @@ class PolicySet:
 
     @cached_property
     def keys(self) -> Mapping[str, tuple[str, ...]]:
-        """The condition keys that tell of the principal, in lower case (docs/iam.md A2.12)."""
+        """The condition keys that tell of the principal, in lower case (docs/iam.md A2.16)."""
         role = ":role/" in self.principal
         known = {
             "aws:principalarn": self.principal,

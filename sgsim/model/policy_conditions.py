@@ -24,18 +24,19 @@ def read_conditions(given: Any, *, variables: bool) -> tuple[Condition, ...]:
         raise PolicyError("Condition is an object of operators", where="Condition")
     found: list[Condition] = []
     for name, keys in given.items():
-        where = f"Condition.{name[:60]}"
+        where = f"Condition.{_shown(name)[1:-1]}"
         quantifier, operator, if_exists = _operator(name)
         if not isinstance(keys, dict):
             raise PolicyError("an operator holds an object of condition keys", where=where)
         for key, values in keys.items():
             if not _KEY.fullmatch(key):
                 raise PolicyError(f"the condition key {_shown(key)} is not 'service:name'", where=where)
-            texts = _values(values, f"{where}.{key[:60]}")
+            place = f"{where}.{_shown(key)[1:-1]}"
+            texts = _values(values, place)
             for text in texts:
                 problem = _problem(operator, text, variables)
                 if problem:
-                    raise PolicyError(f"{_shown(text)} is {problem}", where=f"{where}.{key[:60]}")
+                    raise PolicyError(f"{_shown(text)} is {problem}", where=place)
             found.append(Condition(operator, key, texts, quantifier, if_exists))
     return tuple(found)
 
@@ -47,7 +48,7 @@ def _operator(name: str) -> tuple[Quantifier, Operator, bool]:
     operator = _OPERATORS.get(bare)
     null = operator is Operator.NULL and (bool(colon) or bare != rest)
     if operator is None or quantifier is None or bool(colon) != bool(prefix) or null:
-        advice = "nothing is decided by an operator that is not known; see docs/iam.md A2 for those that are"
+        advice = "docs/iam.md A2 lists those that there are"
         raise PolicyError(f"{_shown(name)} is no condition operator", where="Condition", advice=advice)
     return quantifier, operator, bare != rest
 

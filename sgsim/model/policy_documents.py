@@ -23,7 +23,11 @@ def read_document(document: str | bytes) -> tuple[str, Any]:
     if text.lstrip()[:1] == "%":  # an encoded document begins with %7B, or with white space that is encoded too
         text = unquote(text)
     try:
-        return text, json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
+        body = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
+        json.dumps(body, ensure_ascii=False).encode()
+        return text, body
+    except UnicodeEncodeError:
+        raise PolicyError("the policy has half a character (an unpaired surrogate)") from None
     except RecursionError:
         raise PolicyError("the policy is nested too deeply") from None
     except json.JSONDecodeError as error:

@@ -53,7 +53,7 @@ def read_statements(body: Any, *, trust: bool, resource: bool) -> tuple[str, tup
         raise PolicyError("a policy is a JSON object")
     unknown = next((key for key in body if key not in ("Version", "Id", "Statement")), None)
     if unknown is not None:
-        raise PolicyError(f"{_shown(unknown)} is no element of a policy", where=str(unknown)[:100])
+        raise PolicyError(f"{_shown(unknown)} is no element of a policy")
     version = body.get("Version", "2008-10-17")
     if version not in ("2012-10-17", "2008-10-17"):
         problem = f"{_shown(version)} is no version of the policy language"
