@@ -226,7 +226,8 @@ def test_damaged_policies_are_read_or_refused() -> None:
     for _ in range(3000):
         kind = random.choice(list(PolicyKind))
         body = worlds.document(random, kind)
-        _damage(random, body)
+        if random.random() < 0.8:
+            _damage(random, body)
         text = json.dumps(body)
         if random.random() < 0.3:
             at = random.randrange(len(text))
