@@ -12,7 +12,7 @@ from sgsim.model.arns import Arn, iam_arn, parse_arn
 from sgsim.model.policies import Policy
 from sgsim.model.principals import Directory, IamGroup, Role, User
 
-__all__ = ["authenticate", "check_password", "may_assume", "policy_set", "principal_arns", "trust_policy"]
+__all__ = ["may_assume", "policy_set", "principal_arns", "trust_policy"]
 
 _NOUNS = {User: "user", IamGroup: "group", Role: "role"}
 
@@ -75,8 +75,8 @@ def _of_user(environment: Environment, arn: str, session: tuple[AttachedPolicy, 
     user = directory.users.get(arn)
     if user is None:
         raise _unknown(parse_arn(arn))
-    groups = [directory.groups[one] for one in user.groups if one in directory.groups]
-    identity = [one for holder in (user, *groups) for one in _identity(directory, holder)]
+    holders: list[User | IamGroup] = [user, *(directory.groups[one] for one in user.groups)]
+    identity = [one for holder in holders for one in _identity(directory, holder)]
     return _set_of(
         environment,
         arn,
