@@ -3,31 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
-import msgspec
 
 from sgsim.cli.manners import Manners, manners_options, note
+from sgsim.cli.options import quota_option
 from sgsim.errors import OutputError
 from sgsim.model.quotas import Quotas
 
 __all__ = ["apply_command"]
-
-
-def _quotas(_: click.Context, __: click.Parameter, assignments: tuple[str, ...]) -> Quotas:
-    """`name=number` texts as a Quotas value."""
-    names = Quotas.__struct_fields__
-    values: dict[str, Any] = {}
-    for assignment in assignments:
-        name, equals, text = assignment.partition("=")
-        name = name.strip().replace("-", "_")
-        if not equals or name not in names:
-            raise click.BadParameter(f"{assignment!r} is not name=number with one of the names {', '.join(names)}")
-        if not (text.isascii() and text.isdigit() and len(text) < 10):
-            raise click.BadParameter(f"{name} is a number, not {text!r}")
-        values[name] = int(text)
-    return msgspec.structs.replace(Quotas(), **values)
 
 
 @click.command("apply", short_help="Make changes to an environment, as AWS would.")
@@ -40,14 +24,7 @@ def _quotas(_: click.Context, __: click.Parameter, assignments: tuple[str, ...])
     metavar="DIR",
     help="New directory for the new environment; it appears whole or not at all. Without it, the difference is shown.",
 )
-@click.option(
-    "--quota",
-    "quotas",
-    multiple=True,
-    metavar="NAME=NUMBER",
-    callback=_quotas,
-    help=f"A quota of the account that is not AWS's default (repeatable): {', '.join(Quotas.__struct_fields__)}.",
-)
+@quota_option
 @manners_options
 @click.pass_obj
 def apply_command(manners: Manners, /, environment: Path, changes: Path, output: Path | None, quotas: Quotas) -> None:

@@ -10,8 +10,9 @@ import msgspec
 
 from sgsim.errors import InputError, ModelError
 from sgsim.model import Environment, Semantics, parse_cidr
+from sgsim.model.quotas import Quotas
 
-__all__ = ["check_interface", "check_vpc", "semantics_option"]
+__all__ = ["check_interface", "check_vpc", "quota_option", "semantics_option"]
 
 _TRUTH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
@@ -56,6 +57,31 @@ semantics_option = click.option(
     help="Decide what AWS leaves undocumented (repeatable): "
     + ", ".join(field.name for field in msgspec.structs.fields(Semantics))
     + ".",
+)
+
+
+def _quotas(_: click.Context, __: click.Parameter, assignments: tuple[str, ...]) -> Quotas:
+    """`name=number` texts as a Quotas value."""
+    names = Quotas.__struct_fields__
+    values: dict[str, Any] = {}
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        name = name.strip().replace("-", "_")
+        if not equals or name not in names:
+            raise click.BadParameter(f"{assignment!r} is not name=number with one of the names {', '.join(names)}")
+        if not (text.isascii() and text.isdigit() and len(text) < 10):
+            raise click.BadParameter(f"{name} is a number, not {text!r}")
+        values[name] = int(text)
+    return msgspec.structs.replace(Quotas(), **values)
+
+
+quota_option = click.option(
+    "--quota",
+    "quotas",
+    multiple=True,
+    metavar="NAME=NUMBER",
+    callback=_quotas,
+    help=f"A quota of the account that is not AWS's default (repeatable): {', '.join(Quotas.__struct_fields__)}.",
 )
 
 
