@@ -6,13 +6,14 @@ Zero means closed: an array of zeros reads REJECT, NO_RULE.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Evidence", "MatchSets", "Reason", "RuleVerdicts", "Verdict", "Verdicts", "conjunction"]
+__all__ = ["Evidence", "MatchSets", "Reason", "RuleVerdicts", "TimedVerdicts", "Verdict", "Verdicts", "conjunction"]
 
 
 class Verdict(IntEnum):
@@ -149,3 +150,21 @@ class Verdicts:
 
     def __len__(self) -> int:
         return len(self.interface)
+
+    def at(self, rows: Any) -> Verdicts:
+        """Some of the records; a slice shares memory with the whole."""
+        names = [field.name for field in fields(self) if field.name != "sets"]
+        return replace(self, **{name: getattr(self, name)[rows] for name in names})
+
+
+@dataclass(frozen=True, slots=True)
+class TimedVerdicts(Verdicts):
+    """Records under a configuration that changes in time.
+
+    `snapshot` int32: the version in force. `change` int32: the version whose changes decided what the rules say of the
+    record's flow, 0 for none; `before` uint8: what they said before that, a Verdict or 255 if there was no interface.
+    """
+
+    snapshot: npt.NDArray[np.int32]
+    change: npt.NDArray[np.int32]
+    before: npt.NDArray[np.uint8]

@@ -338,6 +338,23 @@ class FlowStore:
         interface: npt.NDArray[np.int32],
     ) -> RuleVerdicts:
         """What the rules say at ends: of flows `flow` (rows of `fields`), each at a side and an interface."""
+        return self._view.named(self._evaluated(self._view, fields, flow, side, interface))
+
+    def actions(
+        self, view: View, flow: npt.NDArray[Any], side: npt.NDArray[Any], interface: npt.NDArray[np.int32]
+    ) -> npt.NDArray[np.uint8]:
+        """What the rules of any view say of micro-flows, each at a side and an interface: Verdict only."""
+        fields = flow_fields(self.flows.keys[flow])
+        return self._evaluated(view, fields, np.arange(len(flow)), side, interface).action
+
+    def _evaluated(
+        self,
+        view: View,
+        fields: FlowFields,
+        flow: npt.NDArray[np.int64],
+        side: npt.NDArray[Any],
+        interface: npt.NDArray[np.int32],
+    ) -> RuleVerdicts:
         direction = np.where(side == 0, EGRESS, INGRESS)
         blocks = []
         for family in (4, 6):
@@ -356,7 +373,7 @@ class FlowStore:
                     src,
                     dst,
                     protocol=fields.protocol[of],
-                    interface=self._view.indexes_of(interface[row]),
+                    interface=view.indexes_of(interface[row]),
                     direction=direction[row],
                     srcport=fields.srcport[of],
                     dstport=fields.dstport[of],
@@ -367,7 +384,7 @@ class FlowStore:
                     row=row,
                 )
             )
-        return self._view.named(evaluate(self._view.snapshot, FlowTable.of(*blocks), threads=self._threads))
+        return evaluate(view.snapshot, FlowTable.of(*blocks), threads=self._threads)
 
     def _connect(
         self,

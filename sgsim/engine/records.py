@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,9 @@ import numpy.typing as npt
 from sgsim.engine.flowstore import FlowStore
 from sgsim.engine.interner import grown
 from sgsim.engine.keys import flow_fields
+from sgsim.engine.timeline import Deciding
 from sgsim.engine.tracking import Prepared, Tracker
+from sgsim.engine.views import View
 from sgsim.flows import EGRESS, INGRESS, NO_INTERFACE
 from sgsim.kernels.tracking_layout import (
     ABOUT_FLOW_ID,
@@ -24,6 +27,7 @@ from sgsim.kernels.tracking_layout import (
     HEAD_KIND,
     HOT_FIRST,
     HOT_HEAD,
+    HOT_RULES,
     HOT_WORDS,
     RECORD_ANSWER,
     RECORD_BYTES,
@@ -40,7 +44,7 @@ from sgsim.kernels.tracking_layout import (
     Accounts,
 )
 from sgsim.model import Direction
-from sgsim.verdicts import Reason, Verdict, Verdicts
+from sgsim.verdicts import Reason, TimedVerdicts, Verdict, Verdicts
 
 __all__ = ["RecordTable"]
 
@@ -76,6 +80,8 @@ class RecordTable:
         self._length = None if aggregation is None else aggregation * _SECOND
         self._interfaces = interfaces
         self._direction = direction
+        self.version = 0  #: of the configuration that the packets of the open interval are judged under
+        self.deciding: Deciding | None = None  #: set where there are several
         self._active: npt.NDArray[np.int32] = np.empty(0, np.int32)
         self._closed: npt.NDArray[np.int64] = np.empty((0, HOT_WORDS), np.int64)
         self._counts = np.zeros(3, np.int64)
@@ -165,7 +171,7 @@ class RecordTable:
         self._count_hits(records[hit, RECORD_END], answers.match_set[hit], len(answers.sets))
         against = (answers.action == Verdict.REJECT) & (direction == INGRESS) & (about[:, ABOUT_OBSERVED] == 1)
         self.disagreements += int(records[against, RECORD_PACKETS].sum())
-        return Verdicts(
+        made = Verdicts(
             interface=self._interface(records),
             direction=direction,
             family=columns.family,
@@ -194,6 +200,22 @@ class RecordTable:
             path_action=(words >> RECORD_PATH_SHIFT).astype(np.uint8),
             sets=answers.sets,
         )
+        return made if self.deciding is None else self._timed(made, records, self.deciding)
+
+    def _timed(self, made: Verdicts, records: npt.NDArray[np.int64], deciding: Deciding) -> TimedVerdicts:
+        """The records with their version, and the change behind what rules say of them now."""
+        store, flow = self._store, records[:, RECORD_FLOW]
+        side = store.ends[records[:, RECORD_END], END_SIDE]
+        rules = store.halves[flow, HOT_RULES + side]
+        action = store.rules.table[rules, 0].astype(np.uint8)
+
+        def judged(view: View, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+            return store.actions(view, flow[rows], side[rows], made.interface[rows])
+
+        change, before = deciding.of(self.version, made.interface, action, judged)
+        columns = {field.name: getattr(made, field.name) for field in fields(made)}
+        version = np.full(len(made), self.version, np.int32)
+        return TimedVerdicts(**columns, snapshot=version, change=change, before=before)
 
     def _count_hits(self, ends: npt.NDArray[Any], match_sets: npt.NDArray[np.int32], sets: int) -> None:
         """Count flow ends that no earlier interval has counted."""

@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +18,10 @@ import numpy.typing as npt
 from sgsim.engine.flowstore import Arrivals
 from sgsim.engine.records import RecordTable
 from sgsim.engine.snapshot import Snapshot
-from sgsim.engine.spans import windows
+from sgsim.engine.spans import Span, windows
+from sgsim.engine.timeline import Deciding, Timeline, Views
 from sgsim.engine.tracking import Tracker
+from sgsim.engine.views import View
 from sgsim.errors import ModelError
 from sgsim.kernels.tracking_layout import ABOUT_PUBLIC, TOTALS_PATH, TOTALS_UNSEEN, Packets
 from sgsim.model import Direction
@@ -84,15 +87,28 @@ class ReplaySummary:
 
 
 class Replay:
-    """Records by interval, flow id, the sender's end first. To be iterated once; `summary` is complete then."""
+    """Records by interval, flow id, the sender's end first. To be iterated once; `summary` is complete then.
 
-    def __init__(self, snapshot: Snapshot, scan: Iterable[PacketBatch], options: ReplayOptions) -> None:
+    Interfaces and rules in records are numbers of `interface_ids` and `rule_ids`, which are those of `snapshot`; with
+    a timeline, followed by what other versions have. Records are then TimedVerdicts, and end where the version does.
+    """
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        scan: Iterable[PacketBatch],
+        options: ReplayOptions,
+        timeline: Timeline | None = None,
+    ) -> None:
         self.snapshot, self.options = snapshot, options
         self.summary = ReplaySummary()
-        self._scan = scan
+        self._scan, self._timeline = scan, timeline
         ids = snapshot.tables.interface_ids
+        known = [snapshot.environment]
+        if timeline is not None:
+            known = [version.environment for version in timeline.history.versions]
         for asked in {options.vantage, *(options.interfaces or ())} - {None}:
-            if asked not in snapshot.environment.interfaces:
+            if not any(asked in environment.interfaces for environment in known):
                 raise ModelError(f"interface {asked} is not in the environment")
         self._tracker = Tracker(snapshot, vantage=options.vantage, vpc_id=options.vpc_id, threads=options.threads)
         self._records = RecordTable(
@@ -102,6 +118,22 @@ class Replay:
         self._forget_at = _REMEMBERED
         self._forgotten = threading.Semaphore(0)
         self._previous: int | None = None
+        self._view = self._tracker.view  #: of the packets that were tracked last
+        self._views: Views | None = None
+        if timeline is not None:
+            self._views = Views(timeline, self._view, self._tracker.view_of)
+            self._records.deciding = Deciding(timeline, self._views)
+            self._records.version = timeline.history.present
+
+    @property
+    def interface_ids(self) -> list[str]:
+        """What the numbers of interfaces in records mean, so far."""
+        return self._tracker.interface_ids
+
+    @property
+    def rule_ids(self) -> list[str]:
+        """What the numbers of rules in records mean, so far."""
+        return self._tracker.rule_ids
 
     def __iter__(self) -> Iterator[Verdicts]:
         arrivals: Iterator[tuple[Arrivals, bool]] = self._arrivals()
@@ -123,13 +155,35 @@ class Replay:
         Runs ahead of what is done with them, but not past a window after which something is forgotten.
         """
         for window in windows(self._scan, _WINDOW, _SPAN):
-            arrived = self._tracker.group(window)
-            full = arrived.after >= self._forget_at
-            yield arrived, full
-            if full:
-                self._forgotten.acquire()
+            parts = self._by_version(window)
+            for number, (view, part) in enumerate(parts, 1):
+                if view is not self._tracker.view:
+                    self._tracker.look(view)
+                arrived = self._tracker.group(part)
+                full = number == len(parts) and arrived.after >= self._forget_at
+                yield arrived, full
+                if full:
+                    self._forgotten.acquire()
+
+    def _by_version(self, window: list[Span]) -> list[tuple[View, list[Span]]]:
+        """A window in parts that one version judges each, in the order of its packets."""
+        if self._views is None or self._timeline is None:
+            return [(self._tracker.view, window)]
+        parts: list[tuple[View, list[Span]]] = []
+        for batch, start, stop in window:
+            versions = self._timeline.at(batch.time[start:stop])
+            cuts = [0, *(np.flatnonzero(versions[1:] != versions[:-1]) + 1).tolist(), stop - start]
+            for first, last in pairwise(cuts):
+                view = self._views[int(versions[first])]
+                if not parts or parts[-1][0] is not view:
+                    parts.append((view, []))
+                parts[-1][1].append(Span(batch, start + first, start + last))
+        return parts
 
     def _window(self, arrived: Arrivals) -> Iterator[Verdicts]:
+        if self._views is not None and arrived.view is not self._view:
+            yield from self._records.flush()
+            self._view, self._records.version = arrived.view, self._views.version(arrived.view)
         for prepared in self._tracker.prepare(arrived):
             self._observe(prepared.packets)
             yield from self._records.add(prepared)
@@ -149,7 +203,7 @@ class Replay:
         if store.shows_public_addresses:
             for column in (ABOUT_PUBLIC, ABOUT_PUBLIC + 1):
                 shown = store.about[packets.flow, column]
-                self._public += np.bincount(shown[shown >= 0], minlength=len(self._public))
+                self._public = _sum(self._public, np.bincount(shown[shown >= 0], minlength=len(self._public)))
 
     def _forget(self, now: int) -> None:
         """Keep what is remembered in bounds."""
@@ -159,7 +213,7 @@ class Replay:
 
     def _complete(self) -> None:
         summary, records, store = self.summary, self._records, self._tracker.store
-        ids = self.snapshot.tables.interface_ids
+        ids = self.interface_ids
         summary.flows = store.flow_count
         summary.disagreements = records.disagreements
         summary.neighbour_discovery = int(records.totals[TOTALS_UNSEEN, 0])
@@ -174,9 +228,23 @@ class Replay:
         summary.hits = np.concatenate([hits, np.zeros(len(summary.sets) - len(hits), np.int64)])
 
 
-def replay(snapshot: Snapshot, scan: Iterable[PacketBatch], options: ReplayOptions | None = None) -> Replay:
+def _sum(one: npt.NDArray[np.int64], other: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The sum of counts, of which the other one may go further."""
+    longer = other.copy()
+    longer[: len(one)] += one
+    return longer
+
+
+def replay(
+    snapshot: Snapshot,
+    scan: Iterable[PacketBatch],
+    options: ReplayOptions | None = None,
+    *,
+    timeline: Timeline | None = None,
+) -> Replay:
     """Judge captured packets by the rules of a snapshot; nothing is read before the result is iterated.
 
+    With a timeline, whose `present` the snapshot is, each packet is judged by the version that held at its time.
     Raises ModelError if an interface of the options is not in the environment.
     """
-    return Replay(snapshot, scan, ReplayOptions() if options is None else options)
+    return Replay(snapshot, scan, ReplayOptions() if options is None else options, timeline)

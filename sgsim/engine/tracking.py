@@ -106,15 +106,27 @@ class Tracker:
         """What the numbers of rules in answers mean, likewise."""
         return self._view.rules.ids
 
+    @property
+    def view(self) -> View:
+        """The snapshot that packets are judged by, in the numbers of answers."""
+        return self._next
+
+    def view_of(self, before: View, snapshot: Snapshot, resolver: FindsEnds | None = None) -> View:
+        """The view of a snapshot; `before` is the one that was made last."""
+        return before.next(snapshot, resolver or Resolver(snapshot, self._vantage, self._vpc_id))
+
     def swap(self, snapshot: Snapshot, *, resolver: FindsEnds | None = None) -> None:
         """Go on under another snapshot of the same semantics, from the next packets that are grouped on (§2.2).
 
         Tracked connections go on until they end, whatever the rules are now; all else is judged by the new rules.
         Takes effect in `prepare` for the packets that were grouped after it, so that those grouped before may wait.
         """
-        resolver = resolver or Resolver(snapshot, self._vantage, self._vpc_id)
-        self._next = self._next.next(snapshot, resolver)
-        self.store.look(self._next)
+        self.look(self.view_of(self._next, snapshot, resolver))
+
+    def look(self, view: View) -> None:
+        """`swap` to a view that was made before."""
+        self._next = view
+        self.store.look(view)
 
     def step(self, batch: PacketBatch) -> Tracked:
         """Answer the packets of a batch."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -127,7 +127,5 @@ def address_texts(family: npt.NDArray[np.uint8], hi: npt.NDArray[np.uint64], lo:
 
 def blocks(verdicts: Verdicts) -> Iterator[Verdicts]:
     """The same records in pieces of at most BLOCK rows, which share memory with the whole."""
-    names = [field.name for field in fields(Verdicts) if field.name != "sets"]
     for start in range(0, len(verdicts), BLOCK):
-        part = slice(start, start + BLOCK)
-        yield replace(verdicts, **{name: getattr(verdicts, name)[part] for name in names})
+        yield verdicts.at(slice(start, start + BLOCK))

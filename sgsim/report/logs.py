@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
 import numpy as np
@@ -71,10 +71,8 @@ class LogNames(Names):
     def blocks(self, batch: LogVerdicts) -> Iterator[LogVerdicts]:
         for start in range(0, len(batch), BLOCK):
             part = slice(start, start + BLOCK)
-            names = [field.name for field in fields(Verdicts) if field.name != "sets"]
-            verdicts = replace(batch.verdicts, **{name: getattr(batch.verdicts, name)[part] for name in names})
             rest = {field.name: getattr(batch, field.name)[part] for field in fields(batch) if field.name != "verdicts"}
-            yield LogVerdicts(verdicts, **rest)
+            yield LogVerdicts(batch.verdicts.at(part), **rest)
 
     def verdicts_of(self, batch: LogVerdicts) -> Verdicts:
         return batch.verdicts
