@@ -13,10 +13,14 @@ from sgsim.errors import ChangeInputError, InputError
 from sgsim.importers.actions import ActionReader
 from sgsim.importers.aws_json import COLLECTION_KEY, LIST_KEYS
 from sgsim.importers.cloudtrail import EventReader
+from sgsim.importers.directory_actions import IamActionReader
+from sgsim.importers.directory_json import DIRECTORY_KEYS
+from sgsim.importers.directory_requests import DIRECTORY_REQUESTS, AttributeRequest, IamRequest
 from sgsim.importers.documents import broken_json, content_of, find_files, wrong_type
 from sgsim.importers.environment import read_environment
+from sgsim.importers.permission_actions import PermissionActionReader
 from sgsim.importers.problems import shown
-from sgsim.importers.requests import ADVICE, REQUESTS, BadRequestError
+from sgsim.importers.requests import ADVICE, REQUESTS, BadRequestError, Request
 from sgsim.model import Environment
 from sgsim.model.changes import Change, ChangeOrigin, ChangeSet
 from sgsim.model.difference import difference
@@ -24,6 +28,7 @@ from sgsim.model.difference import difference
 __all__ = ["read_changes"]
 
 _KINDS = "one request or a list of them, CloudTrail records, or a second environment"
+_SHAPES: dict[str, type[Request] | type[IamRequest]] = {**REQUESTS, **DIRECTORY_REQUESTS}
 _RECORD_MARKS = (b'"eventSource"', b'"eventVersion"', b'"CloudTrailEvent"')
 
 
@@ -58,7 +63,7 @@ def _describes(data: bytes) -> bool:
         document = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
     except (ValueError, RecursionError):
         return False
-    keys = document.keys() & {*LIST_KEYS, COLLECTION_KEY}
+    keys = document.keys() & {*LIST_KEYS, *DIRECTORY_KEYS, COLLECTION_KEY}
     return bool(keys) and not {"Action", "eventName"} & document.keys()
 
 
@@ -89,7 +94,8 @@ class _Item(NamedTuple):
 
 
 def _read(files: list[tuple[Path, bytes]], environment: Environment) -> ChangeSet:
-    actions, events = ActionReader(environment), EventReader(environment)
+    readers = _Readers(ActionReader(environment), IamActionReader(environment), PermissionActionReader(environment))
+    events = EventReader(environment)
     changes: list[Change] = []
     requests = 0
     notes: list[str] = []
@@ -98,12 +104,12 @@ def _read(files: list[tuple[Path, bytes]], environment: Environment) -> ChangeSe
         for item in _items(data, source):
             if "Action" in item.body:
                 requests += 1
-                changes += _request(actions, item, notes)
+                changes += _request(readers, item, notes)
             else:
                 changes += events.read(item.body, item.place)
     if not requests:
         changes.sort(key=_time)
-    return ChangeSet(tuple(changes), (*notes, *events.notes), accepted=not requests)
+    return ChangeSet(tuple(changes), (*notes, *readers.permissions.notes, *events.notes), accepted=not requests)
 
 
 def _time(change: Change) -> float:
@@ -111,27 +117,44 @@ def _time(change: Change) -> float:
     return change.origin.time.timestamp()
 
 
-def _request(actions: ActionReader, item: _Item, notes: list[str]) -> list[Change]:
+class _Readers(NamedTuple):
+    """What reads the requests to each API."""
+
+    network: ActionReader
+    iam: IamActionReader
+    permissions: PermissionActionReader
+
+    def read(self, action: str, request: Request | IamRequest, origin: ChangeOrigin) -> list[Change]:
+        """The changes that the request asks for. Raises BadRequestError."""
+        if isinstance(request, IamRequest):
+            return [self.iam.read(action, request, origin)]
+        if isinstance(request, AttributeRequest):
+            change = self.permissions.read(action, request, origin)
+            return [] if change is None else [change]
+        return self.network.read(action, request, origin)
+
+
+def _request(readers: _Readers, item: _Item, notes: list[str]) -> list[Change]:
     """The changes of one request. Raises ChangeInputError."""
     action = item.body["Action"]
-    if not isinstance(action, str) or action not in REQUESTS:
+    if not isinstance(action, str) or action not in _SHAPES:
         raise ChangeInputError(
             f"{shown(action)} is not a call that sgsim can make",
             source=item.source,
             where=f"{item.where}.Action" if item.where else "Action",
-            advice=f"the calls are {', '.join(REQUESTS)}",
+            advice=f"the calls are {', '.join(_SHAPES)}",
             code="InvalidAction",
         )
     parameters = {key: value for key, value in item.body.items() if key not in ("Action", "Version")}
     try:
         try:
-            request = msgspec.convert(parameters, REQUESTS[action])
+            request = msgspec.convert(parameters, _SHAPES[action])
         except msgspec.ValidationError as error:
             raise _wrong_parameter(error) from None
-        if request.dry_run:
+        if isinstance(request, Request) and request.dry_run:
             notes.append(f"{item.place}: a dry run changes nothing and is left out")
             return []
-        changes = actions.read(action, request, ChangeOrigin(event=action, place=item.place))
+        changes = readers.read(action, request, ChangeOrigin(event=action, place=item.place))
     except BadRequestError as bad:
         raise (bad.under(item.where) if item.where else bad).refused(item.source) from None
     except RecursionError:

@@ -11,21 +11,22 @@ from sgsim.errors import PolicyError
 from sgsim.importers.problems import BadFieldError, shown
 from sgsim.model.policies import Policy, PolicyKind, parse_policy
 
-__all__ = ["moment", "policy_in"]
+__all__ = ["moment", "plain_policy", "policy_in"]
+
+
+def plain_policy(document: Any, kind: PolicyKind) -> Policy:
+    """A policy given as an object, as JSON text or URL-encoded; all three are the same policy. Raises PolicyError."""
+    if isinstance(document, str):
+        document = json.loads(parse_policy(document, kind).document)
+    elif not isinstance(document, Mapping):
+        raise PolicyError(f"a policy is an object or its text, not {shown(document)}")
+    return parse_policy(document, kind)
 
 
 def policy_in(document: Any, kind: PolicyKind, name: str, path: str) -> Policy:
-    """The policy at `path`, which is called `name`; given as an object, as JSON text or URL-encoded.
-
-    Its text is that of the object, so that both forms are the same policy. Raises BadFieldError, which names the
-    policy and the place inside it.
-    """
+    """The policy at `path`, which is called `name`. Raises BadFieldError, which names it and the place inside it."""
     try:
-        if isinstance(document, str):
-            document = json.loads(parse_policy(document, kind).document)
-        elif not isinstance(document, Mapping):
-            raise PolicyError(f"a policy is an object or its text, not {shown(document)}")
-        return parse_policy(document, kind)
+        return plain_policy(document, kind)
     except PolicyError as error:
         separator = "." if error.where and path else ""
         place = f"{path}{separator}{error.where}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import msgspec
@@ -23,9 +23,11 @@ from sgsim.model.changes import (
     SetEntries,
     SetGroups,
 )
+from sgsim.model.directory_difference import directory_changes
 from sgsim.model.environment import Environment
 from sgsim.model.identity import content_id, rule_content, same_content
 from sgsim.model.network import NetworkInterface, SecurityGroup
+from sgsim.model.organizations import Organization
 from sgsim.model.overlay import changed_keys
 from sgsim.model.rules import SecurityGroupRule
 
@@ -33,6 +35,8 @@ __all__ = ["difference", "inverse"]
 
 #: Where a thing was described is not part of it.
 _PLACE = {"origin": ""}
+
+_DIRECTORY = frozenset({"directory", "images", "volume_snapshots"})
 
 
 def difference(before: Environment, after: Environment) -> ChangeSet:
@@ -63,7 +67,7 @@ def difference(before: Environment, after: Environment) -> ChangeSet:
     ]
     entries, notes = _entry_changes(before, after)
     notes += _other_differences(before, after)
-    changes = (*created, *rules, *interfaces, *entries, *deleted)
+    changes = (*created, *rules, *interfaces, *entries, *deleted, *directory_changes(before, after))
     return ChangeSet(changes, tuple(notes), accepted=True)
 
 
@@ -139,13 +143,27 @@ def _entry_changes(before: Environment, after: Environment) -> tuple[list[Change
 
 def _other_differences(before: Environment, after: Environment) -> list[str]:
     """Kinds of things that differ and that no change expresses."""
-    changed = {"groups", "interfaces", "prefix_lists", "warnings", "collected_at"}
+    changed = {"groups", "interfaces", "prefix_lists", "warnings", "collected_at", *_DIRECTORY}
     names = [
         field.name.replace("_", " ")
         for field in fields(Environment)
         if field.name not in changed and _differs(getattr(before, field.name), getattr(after, field.name))
     ]
+    if _without_places(before) != _without_places(after):
+        names.append("the organization")
     return [f"the environments also differ in {', '.join(names)}, which no change expresses"] if names else []
+
+
+def _without_places(environment: Environment) -> Organization | None:
+    """The organization but for where its parts were described."""
+    organization = environment.directory.organization
+    if organization is None:
+        return None
+    plain: dict[str, Any] = {
+        name: {key: msgspec.structs.replace(one, **_PLACE) for key, one in getattr(organization, name).items()}
+        for name in ("units", "accounts", "policies")
+    }
+    return replace(organization, **plain)
 
 
 def _differs(old: Any, new: Any) -> bool:
@@ -163,8 +181,10 @@ def inverse(environment: Environment, changes: ChangeSet) -> ChangeSet:
     """
     undo: list[Change] = []
     for change in changes.changes:
-        undo.extend(_INVERSES[type(change)](environment, change))
-        environment = apply(environment, ChangeSet((change,), accepted=True))
+        after = apply(environment, ChangeSet((change,), accepted=True))
+        undo_change = _INVERSES.get(type(change))
+        undo.extend(directory_changes(after, environment) if undo_change is None else undo_change(environment, change))
+        environment = after
     return ChangeSet(tuple(reversed(undo)), accepted=True)
 
 
