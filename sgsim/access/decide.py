@@ -6,10 +6,9 @@ An explicit deny anywhere is final. Otherwise every level of service control pol
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from sgsim.access.naming import Naming, naming
 from sgsim.access.patterns import Context
+from sgsim.access.plans import Candidates, candidates, plan_for
 from sgsim.access.requests import (
     AccessRequest,
     AttachedPolicy,
@@ -19,7 +18,7 @@ from sgsim.access.requests import (
     Outcome,
     PolicySet,
 )
-from sgsim.access.statements import statements_for
+from sgsim.access.statements import CompiledStatement
 from sgsim.model.policies import Effect, PolicyKind
 
 __all__ = ["decide"]
@@ -30,13 +29,13 @@ def decide(policies: PolicySet, request: AccessRequest) -> Decision:
     action = request.action.lower()
     if action == "sts:getcalleridentity":
         return Decision(Outcome.ALLOWED, Layer.ANYBODY)
-    evaluation = _Evaluation(policies, request, action)
-    bound = not (policies.management_account or policies.service_linked)
-    levels = [evaluation.ask(level) for level in policies.service_control] if bound else []
-    resource = evaluation.ask_resource()
-    identity = evaluation.ask(policies.identity)
-    boundary = policies.boundary is None or evaluation.ask((policies.boundary,))
-    session = policies.session is None or evaluation.ask(policies.session)
+    plan = plan_for(policies, action)
+    evaluation = _Evaluation(policies, request)
+    levels = [evaluation.ask(level) for level in plan.levels]
+    resource = evaluation.ask_resource(action)
+    identity = evaluation.ask(plan.identity)
+    boundary = plan.boundary is None or evaluation.ask(plan.boundary)
+    session = plan.session is None or evaluation.ask(plan.session)
     missing = tuple(sorted(evaluation.context.missing))
     if evaluation.denies:
         denies = tuple(evaluation.denies)
@@ -73,10 +72,10 @@ def _silent(
 class _Evaluation:
     """Asks policies about one request and gathers what they say."""
 
-    __slots__ = ("_action", "_policies", "_request", "allows", "context", "denies")
+    __slots__ = ("_policies", "_request", "allows", "context", "denies")
 
-    def __init__(self, policies: PolicySet, request: AccessRequest, action: str) -> None:
-        self._policies, self._request, self._action = policies, request, action
+    def __init__(self, policies: PolicySet, request: AccessRequest) -> None:
+        self._policies, self._request = policies, request
         keys = dict(policies.keys)
         for key, values in request.context.items():
             keys[key.lower()] = values
@@ -84,27 +83,26 @@ class _Evaluation:
         self.allows: list[DecidingStatement] = []
         self.denies: list[DecidingStatement] = []
 
-    def ask(self, attached: Iterable[AttachedPolicy]) -> bool:
-        """Whether one of the policies allows the request."""
+    def ask(self, statements: Candidates) -> bool:
+        """Whether one of the statements allows the request."""
         before = len(self.allows)
-        for one in attached:
-            for compiled in statements_for(one.policy, self._action):
-                if compiled.fits(self._request.resource, self.context):
-                    self._note(DecidingStatement(one, compiled.index, compiled.statement))
+        for attached, compiled in statements:
+            if compiled.fits(self._request.resource, self.context):
+                self._note(attached, compiled)
         return len(self.allows) > before
 
-    def ask_resource(self) -> Naming:
+    def ask_resource(self, action: str) -> Naming:
         """How closely the resource's policy names the principal that it allows."""
-        attached = self._request.resource_policy
+        given = self._request.resource_policy
         closest = Naming.NONE
-        for compiled in statements_for(attached.policy, self._action) if attached else ():
+        for attached, compiled in () if given is None else candidates((given,), action):
             named = naming(compiled.statement, self._policies)
             if named is not Naming.NONE and compiled.fits(self._request.resource, self.context):
-                assert attached is not None
-                self._note(DecidingStatement(attached, compiled.index, compiled.statement))
+                self._note(attached, compiled)
                 if compiled.statement.effect is Effect.ALLOW:
                     closest = max(closest, named)
         return closest
 
-    def _note(self, found: DecidingStatement) -> None:
-        (self.allows if found.statement.effect is Effect.ALLOW else self.denies).append(found)
+    def _note(self, attached: AttachedPolicy, compiled: CompiledStatement) -> None:
+        allows = compiled.statement.effect is Effect.ALLOW
+        (self.allows if allows else self.denies).append(DecidingStatement(attached, compiled.index, compiled.statement))

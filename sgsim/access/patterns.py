@@ -60,6 +60,8 @@ class _Variable:
 _Token = str | _Wild | _Variable
 #: Text between two `*`; with `?` in it, its characters one by one, "" for those that may be any.
 _Segment = str | tuple[str, ...]
+#: What lies between the `*` of one part; None for `*` alone, which is frequent and fits everything.
+_Part = list[_Segment] | None
 
 
 class Pattern:
@@ -86,7 +88,7 @@ class Pattern:
         if not self._colons:
             return _fits(parts[0], text)
         texts = text.split(":", self._colons)
-        return len(texts) == len(parts) and all(_fits(part, one) for part, one in zip(parts, texts))
+        return len(texts) == len(parts) and all(map(_fits, parts, texts))
 
     def text(self, context: Context) -> str | None:
         """The pattern with its variables' values, as plain text; None if one has no value."""
@@ -125,17 +127,17 @@ def compile_pattern(text: str, *, with_variables: bool, wildcards: bool = True, 
     return Pattern(tuple(tokens), colons)
 
 
-def _parts(tokens: Iterable[_Token], colons: int) -> list[list[_Segment]]:
+def _parts(tokens: Iterable[_Token], colons: int) -> list[_Part]:
     """The pattern's parts, each as its segments."""
     parts: list[list[_Token]] = [[]]
     for token in tokens:
         if isinstance(token, str) and len(parts) <= colons:
             first, *others = token.split(":", colons + 1 - len(parts))
-            parts[-1].append(first)
-            parts += [[one] for one in others]
+            parts[-1] += [first] if first else []
+            parts += [[one] if one else [] for one in others]
         else:
             parts[-1].append(token)
-    return [_segments(part) for part in parts]
+    return [None if part == [_Wild.MANY] else _segments(part) for part in parts]
 
 
 def _segments(tokens: Iterable[_Token]) -> list[_Segment]:
@@ -149,18 +151,20 @@ def _segments(tokens: Iterable[_Token]) -> list[_Segment]:
 
 
 def _segment(run: list[_Token]) -> _Segment:
-    pieces = [piece if isinstance(piece, str) else "" for piece in run if piece != ""]
+    pieces = [piece if isinstance(piece, str) else "" for piece in run]
     if _Wild.ONE not in run:
         return "".join(pieces)
     return tuple(character for piece in pieces for character in (piece or ("",)))
 
 
-def _fits(segments: list[_Segment], text: str) -> bool:
+def _fits(segments: _Part, text: str) -> bool:
+    if segments is None:
+        return True
     first, last = segments[0], segments[-1]
     if len(segments) == 1:
         return first == text if isinstance(first, str) else len(first) == len(text) and _at(first, text, 0)
     at, end = len(first), len(text) - len(last)
-    if at > end or not _at(first, text, 0) or not _at(last, text, end):
+    if at > end or (first and not _at(first, text, 0)) or (last and not _at(last, text, end)):
         return False
     for segment in segments[1:-1]:
         at = _find(segment, text, at, end)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import Enum, IntEnum
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -95,6 +95,15 @@ class PolicySet:
         }
         known.update({f"aws:principaltag/{tag.lower()}": value for tag, value in self.tags.items()})
         return {key: (value,) for key, value in known.items() if value or "tag/" in key}
+
+    @cached_property
+    def plans(self) -> dict[str, Any]:
+        """What `sgsim.access.plans` keeps for each action."""
+        return {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The fields alone: what is kept for speed cannot travel to another process."""
+        return {one.name: getattr(self, one.name) for one in fields(self)}
 
     def _user_id(self, role: bool) -> str:
         if self.is_root:

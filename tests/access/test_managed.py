@@ -32,8 +32,8 @@ PROMISES = {
     ),
     "AmazonEC2FullAccess": (
         (
-            "ec2:AuthorizeSecurityGroupIngress ec2:RevokeSecurityGroupEgress ec2:RunInstances ec2:ModifySnapshotAttribute "
-            "ec2:CreateNetworkInterface"
+            "ec2:AuthorizeSecurityGroupIngress ec2:RevokeSecurityGroupEgress ec2:RunInstances "
+            "ec2:CreateNetworkInterface ec2:ModifySnapshotAttribute"
         ),
         "iam:CreateUser iam:PassRole iam:CreateServiceLinkedRole iam:AttachUserPolicy",
     ),
