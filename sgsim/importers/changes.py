@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -142,7 +143,7 @@ def _request(readers: _Readers, item: _Item, notes: list[str]) -> list[Change]:
             f"{shown(action)} is not a call that sgsim can make",
             source=item.source,
             where=f"{item.where}.Action" if item.where else "Action",
-            advice=f"the calls are {', '.join(_SHAPES)}",
+            advice=_similar(action),
             code="InvalidAction",
         )
     parameters = {key: value for key, value in item.body.items() if key not in ("Action", "Version")}
@@ -162,6 +163,12 @@ def _request(readers: _Readers, item: _Item, notes: list[str]) -> list[Change]:
     if not changes:
         notes.append(f"{item.place}: {action} changes nothing here that decides a verdict")
     return changes
+
+
+def _similar(action: Any) -> str:
+    """What may have been meant; there are too many calls to name them all."""
+    near = get_close_matches(action, _SHAPES, 3, 0.7) if isinstance(action, str) else []
+    return f"did you mean {' or '.join(near)}?" if near else "docs/changes.md lists the calls"
 
 
 def _wrong_parameter(error: msgspec.ValidationError) -> BadRequestError:
