@@ -17,7 +17,7 @@ from sgsim.verdicts import RuleVerdicts
 __all__ = ["WrongAnswerError", "check_matches", "head"]
 
 _SCANNED = 100_000  #: flows that are compared with a look at every rule
-_TWIN_SECONDS_OF_INTERFACES = 200_000  #: interfaces that the twin looks at in all, some for every flow
+_TWIN_INTERFACES = 200_000  #: interfaces that the twin looks at in all, some for every flow
 
 
 class WrongAnswerError(SgsimError):
@@ -33,7 +33,7 @@ def check_matches(subject: Subject, verdicts: RuleVerdicts) -> None:
     scanned = evaluate(subject.snapshot, first, scan_only=True)
     _compare(subject, verdicts, scanned, len(first))
     interfaces = max(len(subject.environment.interfaces), 1)
-    sample = int(np.clip(_TWIN_SECONDS_OF_INTERFACES // interfaces, 10, 300))
+    sample = int(np.clip(_TWIN_INTERFACES // interfaces, 10, 100))
     for row in np.linspace(0, len(first) - 1, min(sample, len(first))).astype(int).tolist():
         _ask_twin(subject, first, row, verdicts)
 

@@ -29,7 +29,7 @@ def plot_svg(results: Results) -> str:
     rows = len(results.sweeps)
     shown = max(len(_shown(sweep)) for sweep in results.sweeps)
     width = _LEFT + shown * (_WIDTH + _GAP)
-    height = _HEAD + rows * (_HEIGHT + _TOP + 26)
+    height = _HEAD + rows * (_HEIGHT + _TOP + 26) + 12
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}">',
         f"<style>\n{_STYLE}</style>",

@@ -8,13 +8,10 @@ from dataclasses import replace
 from sgsim.bench.measure import core_figures
 from sgsim.bench.results import Point, Sweep
 from sgsim.bench.subject import Subject, generated, of_environment
-from sgsim.errors import ModelError
 from sgsim.generate import Shape, Traffic
 from sgsim.model import Environment
 
-__all__ = ["DIMENSIONS", "shaped", "sweep_environment", "sweep_shape"]
-
-DIMENSIONS = ("rules", "groups", "interfaces", "flows")
+__all__ = ["shaped", "sweep_environment", "sweep_shape"]
 
 
 def sweep_shape(by: str, sizes: list[int], shape: Shape, traffic: Traffic, seed: int, runs: int) -> Sweep:
@@ -41,12 +38,10 @@ def shaped(by: str, size: int, shape: Shape, traffic: Traffic) -> tuple[Shape, T
 
 
 def sweep_environment(
-    by: str, sizes: list[int], environment: Environment, traffic: Traffic, seed: int, runs: int, source: str
+    sizes: list[int], environment: Environment, traffic: Traffic, seed: int, runs: int, source: str
 ) -> Sweep:
     """The user's environment with different numbers of flows. Raises ModelError."""
-    if by != "flows":
-        raise ModelError(f"an environment that exists has the {by} it has; only flows can be swept")
-    return _swept(by, sizes, lambda n: of_environment(environment, replace(traffic, flows=n), seed, source), runs)
+    return _swept("flows", sizes, lambda n: of_environment(environment, replace(traffic, flows=n), seed, source), runs)
 
 
 def _swept(by: str, sizes: list[int], subject: Callable[[int], Subject], runs: int) -> Sweep:

@@ -117,6 +117,8 @@ class _Run:
             if self.asked.get(name) is not None:
                 given = "TRAFFIC" if name in traffic else "ENV"
                 raise click.UsageError(f"--{name.replace('_', '-')} is for what is generated; {given} is given")
+        if "-" in self.asked["traffic"]:
+            raise click.UsageError("TRAFFIC is read several times; name files, not -")
         for by, _ in self.asked["sweeps"]:
             if self.asked["traffic"] or (self.path is not None and by != "flows"):
                 raise click.UsageError(f"--sweep {by}: ENV and TRAFFIC have the {by} that they have")
@@ -158,6 +160,7 @@ class _Run:
         from sgsim.bench.measure import core_figures, machine, quota_lines, reading_figures
         from sgsim.bench.results import Results
 
+        self.check_sweeps()
         self.progress("making the environment and its traffic")
         world, subject = self.subject()
         self.progress("comparing answers, then measuring")
@@ -166,6 +169,14 @@ class _Run:
         quotas = quota_lines(subject)
         sweeps = tuple(self.swept(by, sizes, world) for by, sizes in self.asked["sweeps"])
         return Results(machine=machine(), size=size, figures=figures, quotas=quotas, sweeps=sweeps)
+
+    def check_sweeps(self) -> None:
+        """Raise ModelError for sizes that cannot be, before anything is measured."""
+        from sgsim.bench.sweep import shaped
+
+        for by, sizes in self.asked["sweeps"]:
+            for size in sizes:
+                shaped(by, size, self.shape, self.traffic)
 
     def subject(self) -> tuple[Environment | None, Subject]:
         """What is measured; the environment, if it is the user's."""
@@ -193,7 +204,7 @@ class _Run:
         self.progress(f"measuring by {by}")
         if world is None:
             return sweep_shape(by, sizes, self.shape, self.traffic, self.seed, self.runs)
-        return sweep_environment(by, sizes, world, self.traffic, self.seed, self.runs, str(self.path))
+        return sweep_environment(sizes, world, self.traffic, self.seed, self.runs, str(self.path))
 
     def progress(self, message: str) -> None:
         """What is being done, where somebody watches."""
