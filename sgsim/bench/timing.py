@@ -5,7 +5,8 @@ from __future__ import annotations
 import gc
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -70,17 +71,30 @@ def _samples(work: Callable[[], Any], runs: int, clock: Clock) -> list[tuple[flo
     times = int(np.clip(_SHORTEST_SECONDS / max(wall_seconds() - begin, 1e-9), 1, _MOST_TIMES))
     found: list[tuple[float, float]] = []
     started = time.monotonic()
-    for _ in range(runs):
-        before = yardstick()
-        gc.collect()
-        begin = clock()
-        for _time in range(times):
-            work()
-        taken = (clock() - begin) / times
-        found.append((max(taken, 1e-9), (before + yardstick()) / 2))
-        if len(found) >= _FEWEST_RUNS and time.monotonic() - started > _PATIENCE_SECONDS:
-            break
+    with _without_garbage_collection():
+        while len(found) < runs:
+            before = yardstick()
+            begin = clock()
+            for _ in range(times):
+                work()
+            taken = (clock() - begin) / times
+            found.append((max(taken, 1e-9), (before + yardstick()) / 2))
+            if len(found) >= _FEWEST_RUNS and time.monotonic() - started > _PATIENCE_SECONDS:
+                break
     return found
+
+
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """A collection in the middle of a run would look at a million rules."""
+    was_enabled = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def seconds_of(
