@@ -16,13 +16,20 @@ __all__ = ["directory_listings", "without_id"]
 
 #: What a call was asked about where its output does not say it: (the key beside, what it looks like in a file's name).
 _ABOUT = {
+    "PasswordPolicy": ("AccountId", re.compile(r"(?<![0-9])[0-9]{12}(?![0-9])")),
     "LaunchPermissions": ("ImageId", re.compile(r"ami-[0-9a-f]{8,17}")),
     "CreateVolumePermissions": ("SnapshotId", re.compile(r"snap-[0-9a-f]{8,17}")),
     "Targets": ("PolicyId", re.compile(r"(?<![0-9A-Za-z])p-[0-9A-Za-z_]{4,128}")),
     "OrganizationalUnits": ("ParentId", re.compile(r"(?<![0-9A-Za-z])(?:r-[0-9a-z]{4,32}|ou-[0-9a-z]+-[0-9a-z]+)")),
     "Accounts": ("ParentId", re.compile(r"(?<![0-9A-Za-z])(?:r-[0-9a-z]{4,32}|ou-[0-9a-z]+-[0-9a-z]+)")),
 }
-_ASKED = {"ImageId": "image_id", "SnapshotId": "snapshot_id", "PolicyId": "policy_id", "ParentId": "parent_id"}
+_ASKED = {
+    "ImageId": "image_id",
+    "SnapshotId": "snapshot_id",
+    "PolicyId": "policy_id",
+    "ParentId": "parent_id",
+    "AccountId": "account_id",
+}
 
 
 def directory_listings(

@@ -71,6 +71,7 @@ class DirectoryKeys(Wire):
     snapshot_id: Any = None
     policy_id: Any = None
     parent_id: Any = None
+    account_id: Any = None
     is_truncated: Any = None
 
 

@@ -182,7 +182,7 @@ class DirectoryReader:
         return profiles
 
     def _account_password_policies(self, collected: Mapping[str, Collected]) -> dict[str, PasswordPolicy]:
-        """By account: the one that the folder is of, or the only one there is."""
+        """By account: the one that is told, the one that the folder is of, or the only one there is."""
         policies = {}
         for item, listing in self._password_policies:
             accounts = {arn.split(":")[4] for arn, folder in self._folders.items() if folder == listing.folder}
@@ -190,6 +190,8 @@ class DirectoryReader:
             if notes is not None and notes.account_id is not None:
                 accounts = {notes.account_id}
             accounts = (accounts or {arn.split(":")[4] for arn in self._folders}) - {"aws"}
+            if listing.about:
+                accounts = {listing.about}
             if len(accounts) != 1:
                 self._fail(
                     Origin(listing.source, listing.label),

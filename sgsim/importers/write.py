@@ -9,17 +9,18 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 
 from sgsim.errors import EnvironmentInputError, OutputError
 from sgsim.importers.aws_json import COLLECTION_KEY
 from sgsim.importers.environment import read_environment
+from sgsim.importers.write_directory import directory_documents, image_documents
+from sgsim.importers.write_document import Document
 from sgsim.importers.write_items import (
     acl_item,
     attachment_item,
@@ -35,6 +36,8 @@ from sgsim.importers.write_items import (
     vpc_item,
 )
 from sgsim.model import Environment
+from sgsim.model.directory_changes import SetEntry
+from sgsim.model.directory_difference import directory_changes, plain_organization
 from sgsim.model.identity import content_id
 
 __all__ = ["new_directory", "write_environment"]
@@ -57,17 +60,7 @@ def write_environment(environment: Environment, destination: str | os.PathLike[s
         _check(environment, partial, target)
 
 
-@dataclass(frozen=True, slots=True)
-class _Document:
-    """One file: a listing under its key, and what stands beside it."""
-
-    path: str
-    key: str
-    items: Iterable[dict[str, Any]]
-    more: dict[str, Any] = field(default_factory=dict)
-
-
-def _documents(environment: Environment) -> Iterator[_Document]:
+def _documents(environment: Environment) -> Iterator[Document]:
     groups, interfaces = environment.groups.values(), environment.interfaces.values()
     worlds: dict[World, None] = dict.fromkeys((one.account_id, one.region) for one in groups)
     worlds.update(dict.fromkeys((one.account_id, one.region) for one in interfaces))
@@ -83,11 +76,14 @@ def _documents(environment: Environment) -> Iterator[_Document]:
         folder = "" if alone else f"{_name(world[0])}/{_name(world[1])}/"
         yield from _world(environment, world, folder, subnet_world)
     yield from _surroundings(environment)
+    yield from directory_documents(environment)
+    homes = {region: f"{_name(account)}/{_name(region)}/" for account, region in reversed(worlds)}
+    yield from image_documents(environment, {} if alone else homes)
 
 
 def _world(
     environment: Environment, world: World, folder: str, subnet_world: dict[str | None, World]
-) -> Iterator[_Document]:
+) -> Iterator[Document]:
     """The files of one account and Region. Groups whose rules all have ids made from content need no list of rules."""
     groups = [one for one in environment.groups.values() if (one.account_id, one.region) == world]
     listed = [one for one in groups if not one.defined or any(rule.rule_id != content_id(rule) for rule in one.rules)]
@@ -98,13 +94,13 @@ def _world(
         "Region": world[1],
         "Closed": world in environment.closed,
     }
-    yield _Document(f"{folder}collection.json", "", (), {COLLECTION_KEY: notes})
-    yield _Document(
+    yield Document(f"{folder}collection.json", "", (), {COLLECTION_KEY: notes})
+    yield Document(
         f"{folder}security-groups.json", "SecurityGroups", (group_item(one) for one in groups if one.defined)
     )
     if listed:
         rules = (rule_item(rule, world[0]) for one in listed for rule in one.rules)
-        yield _Document(f"{folder}security-group-rules.json", "SecurityGroupRules", rules)
+        yield Document(f"{folder}security-group-rules.json", "SecurityGroupRules", rules)
     associations = [
         {"GroupId": one.group_id, "VpcId": vpc_id, "State": "associated"}
         for one in groups
@@ -112,49 +108,49 @@ def _world(
     ]
     if associations:
         path = f"{folder}security-group-vpc-associations.json"
-        yield _Document(path, "SecurityGroupVpcAssociations", associations)
+        yield Document(path, "SecurityGroupVpcAssociations", associations)
     interfaces = [one for one in environment.interfaces.values() if (one.account_id, one.region) == world]
-    yield _Document(f"{folder}network-interfaces.json", "NetworkInterfaces", map(interface_item, interfaces))
+    yield Document(f"{folder}network-interfaces.json", "NetworkInterfaces", map(interface_item, interfaces))
     types = {one.instance_id: one.instance_type for one in interfaces if one.instance_id and one.instance_type}
     if types:
         instances = [{"InstanceId": instance_id, "InstanceType": kind} for instance_id, kind in sorted(types.items())]
-        yield _Document(f"{folder}instances.json", "Reservations", [{"Instances": instances}])
+        yield Document(f"{folder}instances.json", "Reservations", [{"Instances": instances}])
     vpcs = [one for one in environment.vpcs.values() if (one.account_id, one.region) == world]
     if vpcs:
-        yield _Document(f"{folder}vpcs.json", "Vpcs", map(vpc_item, vpcs))
+        yield Document(f"{folder}vpcs.json", "Vpcs", map(vpc_item, vpcs))
     subnets = [one for one in environment.subnets.values() if subnet_world[one.region] == world]
     if subnets:
-        yield _Document(f"{folder}subnets.json", "Subnets", map(subnet_item, subnets))
+        yield Document(f"{folder}subnets.json", "Subnets", map(subnet_item, subnets))
 
 
-def _surroundings(environment: Environment) -> Iterator[_Document]:
+def _surroundings(environment: Environment) -> Iterator[Document]:
     """What belongs to no account and Region in particular. A listing known to have gaps is written as cut short."""
     if environment.prefix_lists:
         lists = environment.prefix_lists.values()
-        yield _Document("managed-prefix-lists.json", "PrefixLists", map(prefix_list_item, lists))
+        yield Document("managed-prefix-lists.json", "PrefixLists", map(prefix_list_item, lists))
         for number, one in enumerate(lists):
             if one.entries is not None and one.family is not None:
                 plain = _SAFE.search(one.prefix_list_id) is None
                 name = one.prefix_list_id if plain else f"prefix-list-{number}"
                 more = {"PrefixListId": one.prefix_list_id}
-                yield _Document(f"{name}.json", "Entries", map(entry_item, one.entries), more)
+                yield Document(f"{name}.json", "Entries", map(entry_item, one.entries), more)
     if environment.peerings or environment.peerings_described:
         gaps = {} if environment.peerings_described else {"NextToken": "unknown"}
         items = map(peering_item, environment.peerings.values())
-        yield _Document("vpc-peering-connections.json", "VpcPeeringConnections", items, gaps)
+        yield Document("vpc-peering-connections.json", "VpcPeeringConnections", items, gaps)
     attachments = environment.gateway_attachments.values()
     if attachments or environment.gateways_described:
         gaps = {} if environment.gateways_described else {"NextToken": "unknown"}
         name = "transit-gateway-vpc-attachments.json"
-        yield _Document(name, "TransitGatewayVpcAttachments", map(attachment_item, attachments), gaps)
+        yield Document(name, "TransitGatewayVpcAttachments", map(attachment_item, attachments), gaps)
         gateways = sorted({one.transit_gateway_id for one in attachments if one.references})
         if gateways:
-            yield _Document("transit-gateways.json", "TransitGateways", map(gateway_item, gateways))
+            yield Document("transit-gateways.json", "TransitGateways", map(gateway_item, gateways))
     if environment.mirror_sessions:
         items = map(mirror_item, environment.mirror_sessions.values())
-        yield _Document("traffic-mirror-sessions.json", "TrafficMirrorSessions", items)
+        yield Document("traffic-mirror-sessions.json", "TrafficMirrorSessions", items)
     if environment.acls:
-        yield _Document("network-acls.json", "NetworkAcls", map(acl_item, environment.acls.values()))
+        yield Document("network-acls.json", "NetworkAcls", map(acl_item, environment.acls.values()))
 
 
 def _name(text: str | None) -> str:
@@ -162,11 +158,11 @@ def _name(text: str | None) -> str:
     return _SAFE.sub("_", text)[:100] if text else "unknown"
 
 
-def _write(folder: Path, document: _Document) -> None:
+def _write(folder: Path, document: Document) -> None:
     """One file in the AWS CLI's layout, item by item, so that a large listing is never in memory as text."""
     path = folder / document.path
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("xb") as file:
+    with _created(path, document.private) as file:
         file.write(b"{")
         separator = b"\n    "
         if document.key:
@@ -185,6 +181,11 @@ def _write(folder: Path, document: _Document) -> None:
         file.write(b"\n}\n")
         file.flush()
         os.fsync(file.fileno())
+
+
+def _created(path: Path, private: bool) -> BinaryIO:
+    """A new file; a private one can be read by nobody else from the start."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o666), "wb")
 
 
 @contextmanager
@@ -210,8 +211,15 @@ def _check(environment: Environment, written: Path, target: Path) -> None:
         found = read_environment(written)
     except EnvironmentInputError as error:
         raise OutputError(f"{target}: cannot be written as AWS's JSON ({error.problem})") from None
+    changed = next(directory_changes(environment, found), None)
+    if changed is not None or plain_organization(environment) != plain_organization(found):
+        key = changed.key if isinstance(changed, SetEntry) else "the organization or a password policy"
+        raise OutputError(
+            f"{target}: cannot be written: AWS's JSON cannot hold {key} as it is; "
+            "add the listings that describe it to the environment"
+        )
     for name in Environment.__slots__:
-        if name == "warnings":
+        if name in ("warnings", "directory", "images", "volume_snapshots"):
             continue
         wanted, have = getattr(environment, name), getattr(found, name)
         if not hasattr(wanted, "keys"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any
 
 import msgspec
@@ -23,11 +23,10 @@ from sgsim.model.changes import (
     SetEntries,
     SetGroups,
 )
-from sgsim.model.directory_difference import directory_changes
+from sgsim.model.directory_difference import directory_changes, plain_organization
 from sgsim.model.environment import Environment
 from sgsim.model.identity import content_id, rule_content, same_content
 from sgsim.model.network import NetworkInterface, SecurityGroup
-from sgsim.model.organizations import Organization
 from sgsim.model.overlay import changed_keys
 from sgsim.model.rules import SecurityGroupRule
 
@@ -149,21 +148,9 @@ def _other_differences(before: Environment, after: Environment) -> list[str]:
         for field in fields(Environment)
         if field.name not in changed and _differs(getattr(before, field.name), getattr(after, field.name))
     ]
-    if _without_places(before) != _without_places(after):
+    if plain_organization(before) != plain_organization(after):
         names.append("the organization")
     return [f"the environments also differ in {', '.join(names)}, which no change expresses"] if names else []
-
-
-def _without_places(environment: Environment) -> Organization | None:
-    """The organization but for where its parts were described."""
-    organization = environment.directory.organization
-    if organization is None:
-        return None
-    plain: dict[str, Any] = {
-        name: {key: msgspec.structs.replace(one, **_PLACE) for key, one in getattr(organization, name).items()}
-        for name in ("units", "accounts", "policies")
-    }
-    return replace(organization, **plain)
 
 
 def _differs(old: Any, new: Any) -> bool:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, get_args
 
 import msgspec
 
 from sgsim.model.directory_changes import DirectoryChange, DirectoryKind, SetEntry, SetPasswordPolicy
 from sgsim.model.environment import Environment
+from sgsim.model.organizations import Organization
 from sgsim.model.overlay import changed_keys
 
-__all__ = ["directory_changes", "entries_of"]
+__all__ = ["directory_changes", "entries_of", "plain_organization"]
 
 _PLACE = {"origin": ""}
 
@@ -40,3 +42,15 @@ def _same(old: Any, new: Any) -> bool:
     if old is None or new is None:
         return old is new
     return bool(msgspec.structs.replace(old, **_PLACE) == msgspec.structs.replace(new, **_PLACE))
+
+
+def plain_organization(environment: Environment) -> Organization | None:
+    """The organization but for where its parts were described, which no change expresses."""
+    organization = environment.directory.organization
+    if organization is None:
+        return None
+    plain: dict[str, Any] = {
+        name: {key: msgspec.structs.replace(one, **_PLACE) for key, one in getattr(organization, name).items()}
+        for name in ("units", "accounts", "policies")
+    }
+    return replace(organization, **plain)
