@@ -30,14 +30,15 @@ __all__ = ["apply_command"]
 def apply_command(manners: Manners, /, environment: Path, changes: Path, output: Path | None, quotas: Quotas) -> None:
     """Make the changes in CHANGES to the environment in ENV, all of them or none.
 
-    CHANGES is a request to EC2's API or a list of them, as `aws ec2 … --cli-input-json` takes them with the name of
-    the call under "Action"; CloudTrail's records; or a second environment. What AWS would refuse is refused with its
-    error code.
+    CHANGES is a request to the API of EC2 or IAM or a list of them, as `aws … --cli-input-json` takes them with the
+    name of the call under "Action"; CloudTrail's records; or a second environment. What AWS would refuse is refused
+    with its error code. With -o, new access keys are printed with their secrets, this once.
     """
     from sgsim.importers import read_environment
     from sgsim.importers.changes import read_changes
     from sgsim.importers.write import write_environment
     from sgsim.model.apply import apply
+    from sgsim.report.access_keys import new_keys_json
     from sgsim.report.changes import changes_text
     from sgsim.report.output import open_output
     from sgsim.report.style import Style
@@ -51,6 +52,8 @@ def apply_command(manners: Manners, /, environment: Path, changes: Path, output:
     after = apply(before, asked, quotas=quotas)
     if output is not None:
         write_environment(after, output)
+        with open_output(None) as stream:
+            stream.write(new_keys_json(asked, after))
         return
     with open_output(None) as stream:
         text = changes_text(before, after, Style(manners.colored_output(None)))

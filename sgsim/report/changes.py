@@ -1,10 +1,10 @@
-"""What changes do to an environment, as text: a short difference of rules, groups, interfaces and lists."""
+"""What changes do to an environment, as text: a short difference of rules, groups, interfaces, lists and principals."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sgsim.model import Environment, SecurityGroup, SecurityGroupRule
+from sgsim.model import Environment, PrefixListPeer, SecurityGroup, SecurityGroupRule
 from sgsim.model.changes import (
     AddInterface,
     Authorize,
@@ -18,24 +18,32 @@ from sgsim.model.changes import (
     SetGroups,
 )
 from sgsim.model.difference import difference
+from sgsim.model.directory_changes import SetEntry, SetPasswordPolicy
+from sgsim.model.history import is_stand_in
+from sgsim.report.directory_changes import entry_lines, password_policy_line
 from sgsim.report.style import Style, clean
 
-__all__ = ["changes_text"]
+__all__ = ["change_lines", "changes_text"]
 
 _COLORS = {"-": "red", "+": "green", "~": "yellow"}
 
 
 def changes_text(before: Environment, after: Environment, style: Style) -> str:
     """The net difference under the name of each thing: what goes (`-`), comes (`+`) or is altered (`~`)."""
+    text = []
+    for thing, lines in change_lines(before, after).items():
+        text.append(style.heading(clean(thing)))
+        text += [f"  {style(clean(line), _COLORS[line[0]])}" for line in lines]
+    return "\n".join([*text, ""]) if text else "nothing changes\n"
+
+
+def change_lines(before: Environment, after: Environment) -> dict[str, list[str]]:
+    """The lines of the difference, each with its sign in front, by thing."""
     things: dict[str, list[str]] = {}
     for change in difference(before, after).changes:
         for thing, line in _lines(change, before, after):
             things.setdefault(thing, []).append(line)
-    text = []
-    for thing, lines in things.items():
-        text.append(style.heading(clean(thing)))
-        text += [f"  {style(clean(line), _COLORS[line[0]])}" for line in lines]
-    return "\n".join([*text, ""]) if text else "nothing changes\n"
+    return things
 
 
 def _lines(change: Change, before: Environment, after: Environment) -> Iterator[tuple[str, str]]:
@@ -43,7 +51,8 @@ def _lines(change: Change, before: Environment, after: Environment) -> Iterator[
     match change:
         case Revoke(group_id, rule_ids):
             known = {rule.rule_id: rule for rule in before.groups[group_id].rules}
-            yield from ((_group(group_id, before), f"- {_rule(known[rule_id])}") for rule_id in rule_ids)
+            gone = [rule_id for rule_id in rule_ids if not is_stand_in(rule_id)]
+            yield from ((_group(group_id, before), f"- {_rule(known[rule_id])}") for rule_id in gone)
         case Authorize(group_id, added):
             yield from ((_group(group_id, after), f"+ {_rule(rule)}") for rule in added)
         case DescribeRule(group_id, description, rule_id):
@@ -63,18 +72,26 @@ def _lines(change: Change, before: Environment, after: Environment) -> Iterator[
             yield interface.interface_id, f"+ the interface, {addresses}, with {carried}"
         case RemoveInterface(interface_id):
             yield interface_id, "- the interface"
+        case SetEntry():
+            yield from entry_lines(change, before)
+        case SetPasswordPolicy():
+            yield password_policy_line(change, before)
         case SetEntries(list_id, add, remove):
             yield from ((list_id, f"- {cidr}") for cidr in remove)
             yield from ((list_id, f"+ {cidr}") for cidr in add)
 
 
 def _group(group_id: str, environment: Environment) -> str:
+    if is_stand_in(group_id):
+        return "groups that are not known"
     group: SecurityGroup | None = environment.groups.get(group_id)
     return f"{group_id} ({group.name})" if group is not None and group.name else group_id
 
 
 def _rule(rule: SecurityGroupRule) -> str:
     way, preposition = ("out", "to") if rule.direction else ("in", "from")
+    if isinstance(rule.peer, PrefixListPeer) and is_stand_in(rule.peer.prefix_list_id):
+        return f"{way}  something that is not known"
     service = "all traffic" if rule.protocol is None else rule.service
     return " ".join(f"{way}  {service} {preposition} {rule.peer}  {_quoted(rule.description)}".split())
 
