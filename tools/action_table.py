@@ -72,7 +72,9 @@ def main() -> None:
     for service, names in ACTIONS.items():
         given = everything[service]
         for name in sorted(names.split()):
-            table["Actions"][f"{service}:{name}"] = action(given["privileges"][name], KINDS[service].split())
+            table["Actions"][f"{service}:{name}"] = action(
+                given["privileges"][name], given["resources"], KINDS[service].split()
+            )
         for kind in sorted(KINDS[service].split()):
             table["Resources"][f"{service}:{kind}"] = given["resources"][kind]["arn"]
         types = {key: one["type"] for key, one in given["conditions"].items()}
@@ -80,9 +82,13 @@ def main() -> None:
     TARGET.write_text(written(table))
 
 
-def action(given: dict[str, Any], kinds: list[str]) -> dict[str, Any]:
+def action(given: dict[str, Any], defined: dict[str, Any], kinds: list[str]) -> dict[str, Any]:
+    """IAM lists the keys that tell of a resource's tags with the resource, EC2 with each action on it."""
     resources = {
-        kind: {"required": one["required"], "keys": sorted(one["condition_keys"])}
+        kind: {
+            "required": one["required"],
+            "keys": sorted(one["condition_keys"] or [key for key in defined[kind]["condition_keys"] if "Tag" in key]),
+        }
         for kind, one in sorted(given["resource_types"].items())
         if kind in kinds
     }

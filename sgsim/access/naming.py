@@ -35,7 +35,7 @@ def _one(name: PrincipalName, policies: PolicySet) -> Naming:
     if name.name == "*":
         return Naming.PRINCIPAL
     if name.name == policies.account_id or name.name.endswith(f"::{policies.account_id}:root"):
-        return Naming.PRINCIPAL if policies.is_root else Naming.ACCOUNT
+        return Naming.ACCOUNT  # enough for its root user, who needs no policy to allow
     if name.name in (policies.principal, policies.unique_id):
         return Naming.ROLE if ":role/" in policies.principal else Naming.PRINCIPAL
     return Naming.PRINCIPAL if name.name == policies.session_arn else Naming.NONE

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 import pytest
 
+from sgsim.access.patterns import Context, compile_pattern
 from sgsim.errors import PolicyError
 from sgsim.model.policies import OLD_VERSION
 from tests.access.asking import GROUP, allow, ask, deny, holds, policy, role, root, user
@@ -55,6 +57,27 @@ def test_actions(given: dict[str, Any], fits: bool) -> None:
 def test_resources(given: dict[str, Any], fits: bool) -> None:
     """A2.2."""
     assert ask(user({"Effect": "Allow", "Action": "*", **given})).allowed is fits
+
+
+def test_wildcards_against_all_ways_to_read_them() -> None:
+    """A2.1, A2.2: 20 000 patterns over two letters, compared with trying every split."""
+
+    def fits(pattern: str, text: str) -> bool:
+        if not pattern:
+            return not text
+        if pattern[0] == "*":
+            return any(fits(pattern[1:], text[i:]) for i in range(len(text) + 1))
+        return bool(text) and pattern[0] in ("?", text[0]) and fits(pattern[1:], text[1:])
+
+    random = Random(3)
+    met = 0
+    for _ in range(20_000):
+        pattern = "".join(random.choices("ab*?", weights=(4, 3, 3, 2), k=random.randint(0, 8)))
+        text = "".join(random.choices("ab", k=random.randint(0, 8)))
+        found = compile_pattern(pattern, with_variables=True).matches(text, Context({}))
+        assert found == fits(pattern, text), (pattern, text)
+        met += found
+    assert met > 1000
 
 
 def test_names_of_keys_have_no_case_and_their_values_do() -> None:
