@@ -22,7 +22,7 @@ from sgsim.generate.flowlog import write_text
 from sgsim.generate.pcap import write_pcap
 from sgsim.generate.records import log_records
 from sgsim.model import TCP, CidrPeer, Direction, PortRange, SecurityGroupRule, parse_cidr
-from sgsim.model.changes import Authorize, Revoke
+from sgsim.model.changes import Authorize, ChangeSet, Revoke
 from sgsim.traffic import scan_packets
 from sgsim.traffic.flowlogs import scan_flow_logs
 from sgsim.traffic.kinds import TrafficKind
@@ -113,15 +113,20 @@ def _updates(snapshot: Snapshot) -> Callable[[], None]:
     group_id = max(carried, key=lambda one: (carried[one], one))
     peer = CidrPeer(parse_cidr("198.51.100.7/32"))
     rule = SecurityGroupRule("", group_id, Direction.INGRESS, TCP, peer, PortRange(54_321, 54_321))
+    # As AWS would tell of it: whatever quota the group has outgrown, the change is made.
+    add, remove = (
+        ChangeSet((change,), accepted=True)
+        for change in (Authorize(group_id, (rule,)), Revoke(group_id, rules=(rule,)))
+    )
     engine, before = Engine(snapshot), len(environment.groups[group_id].rules)
 
     def rules_now() -> int:
         return len(engine.snapshot.environment.groups[group_id].rules)
 
     def work() -> None:
-        engine.apply(Authorize(group_id, (rule,)))
+        engine.apply(add)
         added = rules_now()
-        engine.apply(Revoke(group_id, rules=(rule,)))
+        engine.apply(remove)
         if (added, rules_now()) != (before + 1, before):
             raise WrongAnswerError(f"{group_id}: an added rule is not there, or not gone again; nothing was timed")
 

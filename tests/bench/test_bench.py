@@ -73,6 +73,11 @@ def test_figures_are_medians_within_their_spread(subject: Subject) -> None:
     assert {figure.name for figure in figures} >= {"compile", "tables", "match, one core", "update of a rule"}
 
 
+def test_groups_beyond_their_quota_are_updated_as_well() -> None:
+    _, figures = core_figures(generated(Shape(rules=200, groups=1, interfaces=1), Traffic(flows=500), 1), 3)
+    assert "update of a rule" in {figure.name for figure in figures}
+
+
 def test_quotas_are_those_of_the_environment(subject: Subject) -> None:
     lines = {(line.of, line.bucket): line for line in quota_lines(subject)}
     most = max(len(set(one.group_ids)) for one in subject.environment.interfaces.values())
