@@ -1,0 +1,187 @@
+"""Rule sets and traffic that matchers are asked about.
+
+* *SG-shaped*: one group of 100 to 100 000 rules as `sgsim generate` draws them, at one interface; headers inside random
+  rules.
+* *overlapping*: groups whose rules lie eight deep in one another, at 64 interfaces; headers inside the innermost ones.
+* *ClassBench*: acl1 and fw1 with about 10 000 rules where SGSIM_TEST_DATA has them: source, destination port, protocol.
+* *IPv6*, 1 000 rules.
+* *fleet*: groups × 60 rules, interfaces that carry one to five of them, references and prefix lists; in arrival order.
+
+Flows are inbound, and no two are the same.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.contest import Bench
+from benchmarks.match.rules import Rules, rules_of
+from sgsim.flows import FlowBlock, FlowTable
+from sgsim.generate import (
+    Network,
+    Shape,
+    Traffic,
+    TrafficStream,
+    environment_of,
+    flow_table,
+    network_of,
+    random_network,
+)
+from sgsim.generate.bits import fill
+from sgsim.generate.classbench import read_classbench
+from sgsim.model import TCP, UDP, Environment
+
+__all__ = ["Case", "cases", "one_group", "traffic"]
+
+_TEST_DATA = "SGSIM_TEST_DATA"
+_RULE_SETS = Path("rules", "neurocuts")
+
+
+@dataclass
+class Case:
+    """`rules`: those of the only group; None where interfaces carry several. `table` has flows of one family."""
+
+    name: str
+    environment: Environment
+    table: FlowTable
+    group_id: str | None = None
+    clock: str = "cpu"
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.facts["rules"] = sum(len(group.rules) for group in self.environment.groups.values())
+        self.facts["flows"] = len(self.table)
+
+    @property
+    def block(self) -> FlowBlock:
+        """The flows."""
+        return self.table.v4 if len(self.table.v4) else self.table.v6
+
+    @cached_property
+    def rules(self) -> Rules | None:
+        """The rules of the only group."""
+        return rules_of(self.environment, self.group_id, self.block.family) if self.group_id else None
+
+    def share(self, comparisons: int) -> int:
+        """How many flows a contender gets that looks at every rule, for about so many comparisons."""
+        return max(100, min(len(self.table) // 2, comparisons // max(1, self.facts["rules"])))
+
+
+def one_group(rules: int, *, interfaces: int = 1, family: int = 4, depth: int = 1, seed: int = 1) -> Network:
+    """One inbound group on all interfaces."""
+    shape = Shape(
+        rules=rules,
+        groups=1,
+        interfaces=interfaces,
+        spread=0,
+        references=0,
+        prefix_lists=0,
+        ipv6=0 if family == 4 else 1,
+        nested=1 - 1 / depth if depth > 1 else 2 / 3,
+        depth=depth,
+        locked=0,
+        default_egress=False,
+    )
+    return random_network(shape, seed)
+
+
+def traffic(network: Network, n: int, *, innermost: float = 1.0, family: int = 4, seed: int = 5) -> FlowTable:
+    """n different flows inside random rules of the only group, which all interfaces carry.
+
+    `innermost`: the share of the rules that are aimed at, the last ones, which lie inside the others.
+    """
+    rng = np.random.default_rng(seed)
+    rules = network.rules
+    fits = np.flatnonzero(np.isin(rules.protocol, (-1, TCP, UDP)))
+    aim = rng.choice(fits[int(len(fits) * (1 - innermost)) :], n + n // 5 + 64)
+    drawn = len(aim)
+    families = np.full(drawn, family, np.uint8)
+    hi, lo = fill(rng, families, (rules.hi[aim], rules.lo[aim]), rules.length[aim])
+    port = rules.first[aim] + rng.integers(0, 1 << 16, drawn) % (rules.last[aim] - rules.first[aim] + 1)
+    protocol = np.where(rules.protocol[aim] < 0, rng.choice([TCP, TCP, TCP, UDP], drawn), rules.protocol[aim])
+    interface = rng.integers(0, network.interfaces, drawn)
+    srcport = rng.integers(1024, 65536, drawn)
+    chosen = _distinct(hi, lo, port, protocol, interface, srcport)[:n]
+    dst = network.v4 if family == 4 else np.stack((network.v6_hi, network.v6_lo), axis=1)
+    src = lo if family == 4 else np.stack((hi, lo), axis=1)
+    block = FlowBlock.from_columns(
+        family,
+        src[chosen],
+        dst[interface[chosen]],
+        protocol=protocol[chosen],
+        interface=interface[chosen],
+        direction=np.zeros(len(chosen)),
+        srcport=srcport[chosen],
+        dstport=port[chosen],
+    )
+    return FlowTable.of(block)
+
+
+def _distinct(*columns: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """Positions of rows of which no two are alike, in order."""
+    key = np.zeros(len(columns[0]), np.uint64)
+    for column in columns:
+        key = (key ^ column.astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
+        key ^= key >> np.uint64(29)
+    return np.sort(np.unique(key, return_index=True)[1])
+
+
+def cases(bench: Bench) -> Iterator[Case]:
+    """All cases of a scale."""
+    sizes = (100, 1_000) if bench.scale == "small" else (100, 1_000, 10_000, 100_000)
+    flows = bench.choose(100_000, 10_000_000)
+    for size in sizes:
+        yield _grouped(f"SG-shaped {size:,}", one_group(size), flows)
+    for size in sizes:
+        yield _grouped(f"overlapping {size:,}", one_group(size, interfaces=64, depth=10), flows, innermost=0.1)
+    yield _grouped("IPv6 1,000", one_group(1_000, family=6), flows, family=6)
+    yield from _classbench(bench, flows)
+    for groups in (10, 100) if bench.scale == "small" else (100, 10_000):
+        yield from _fleet(groups, bench.choose(1_000, 100_000), flows, both_cores=groups > 100)
+
+
+def _grouped(name: str, network: Network, flows: int, *, innermost: float = 1.0, family: int = 4) -> Case:
+    environment = environment_of(network)
+    table = traffic(network, flows, innermost=innermost, family=family)
+    return Case(name, environment, table, next(iter(environment.groups)))
+
+
+def _classbench(bench: Bench, flows: int) -> Iterator[Case]:
+    """Filter sets that nobody here made; none without SGSIM_TEST_DATA."""
+    directory = Path(os.environ.get(_TEST_DATA, "/nonexistent")) / _RULE_SETS
+    for name in ("acl1", "fw1"):
+        size = "1k" if bench.scale == "small" else "10k"
+        path = directory / f"{name}_{size}"
+        if not path.exists():
+            bench.say(f"  ClassBench {name} is left out: {_TEST_DATA} names no directory with {_RULE_SETS / path.name}")
+            continue
+        read = read_classbench(path)
+        network = network_of(read.environment)
+        table = traffic(network, flows)
+        yield Case(f"ClassBench {name} {size}", read.environment, table, next(iter(read.environment.groups)))
+
+
+def _fleet(groups: int, interfaces: int, flows: int, *, both_cores: bool) -> Iterator[Case]:
+    """Groups of 60 rules, references and prefix lists among them; half of the flows are accepted."""
+    shape = Shape(rules=60 * groups, groups=groups, interfaces=interfaces, spread=0, ipv6=0, locked=0)
+    network = random_network(shape)
+    stream = TrafficStream(network, Traffic(flows=flows, egress=0, skew=0))
+    tables = [flow_table(chunk).v4 for chunk in stream]
+    columns = {
+        name: np.concatenate([getattr(table, name) for table in tables])
+        for name in ("srcaddr", "dstaddr", "protocol", "interface", "direction", "srcport", "dstport")
+    }
+    table = FlowTable.of(FlowBlock.from_columns(4, columns.pop("srcaddr"), columns.pop("dstaddr"), **columns))
+    environment = environment_of(network)
+    name = f"fleet {groups:,} × 60"
+    yield Case(name, environment, table)
+    if both_cores:
+        yield Case(f"{name}, both cores", environment, table, clock="wall")
