@@ -147,25 +147,25 @@ def _organization_unknown(environment: Environment, permission: Permission) -> b
     return organization is None or f"/{organization.organization_id}" not in permission.value
 
 
-def image_request(image: Image) -> AccessRequest:
-    """The part of RunInstances that is about the image."""
+def image_request(image: Image, account_id: str) -> AccessRequest:
+    """The part of an account's RunInstances that is about the image; its tags are its owner's alone (C2)."""
     return AccessRequest(
         action="ec2:RunInstances",
         resource=resource_arn(image.region, None, "image", image.image_id),
-        context=_context(image.tags, image.region)
+        context=_context(image, account_id)
         | _told("ec2:Owner", image.owner_id)
         | _told("ec2:ImageID", image.image_id)
         | _told("ec2:Public", None if image.public is None else str(image.public).lower()),
     )
 
 
-def snapshot_request(snapshot: VolumeSnapshot) -> AccessRequest:
-    """The part of CreateVolume that is about the snapshot."""
+def snapshot_request(snapshot: VolumeSnapshot, account_id: str) -> AccessRequest:
+    """The part of an account's CreateVolume that is about the snapshot; of tags as `image_request`."""
     size = None if snapshot.volume_size is None else str(snapshot.volume_size)
     return AccessRequest(
         action="ec2:CreateVolume",
         resource=resource_arn(snapshot.region, None, "snapshot", snapshot.snapshot_id),
-        context=_context(snapshot.tags, snapshot.region)
+        context=_context(snapshot, account_id)
         | _told("ec2:Owner", snapshot.owner_id)
         | _told("ec2:Encrypted", None if snapshot.encrypted is None else str(snapshot.encrypted).lower())
         | _told("ec2:VolumeSize", size),
@@ -176,10 +176,10 @@ def _told(key: str, value: str | None) -> dict[str, tuple[str, ...]]:
     return {} if value is None else {key: (value,)}
 
 
-def _context(tags: Iterable[tuple[str, str]], region: str | None) -> dict[str, tuple[str, ...]]:
-    """Region and tags, under both keys that policies use for them."""
-    context = _told("ec2:Region", region)
-    for key, value in tags:
+def _context(thing: Image | VolumeSnapshot, account_id: str) -> dict[str, tuple[str, ...]]:
+    """Region, and for the owner the tags, under both keys that policies use for them."""
+    context = _told("ec2:Region", thing.region)
+    for key, value in thing.tags if thing.owner_id == account_id else ():
         context |= {f"aws:ResourceTag/{key}": (value,), f"ec2:ResourceTag/{key}": (value,)}
     return context
 
@@ -202,7 +202,7 @@ def may_launch(
     if others is None:
         kinds = ("instance", "network-interface", "security-group", "subnet", "volume")
         others = _any(kinds, "ec2:RunInstances", image.region, policies.account_id)
-    requests = (image_request(image), *others)
+    requests = (image_request(image, policies.account_id), *others)
     gate = image_gate(environment, policies.account_id, image_id)
     return SharingAnswer(gate, _iam([(one, decide(policies, one)) for one in requests]))
 
@@ -220,7 +220,7 @@ def may_create_volume(
     snapshot = environment.volume_snapshots.get(snapshot_id) or VolumeSnapshot(snapshot_id)
     if others is None:
         others = _any(("volume",), "ec2:CreateVolume", snapshot.region, policies.account_id)
-    requests = (snapshot_request(snapshot), *others)
+    requests = (snapshot_request(snapshot, policies.account_id), *others)
     gate = snapshot_gate(environment, policies.account_id, snapshot_id)
     return SharingAnswer(gate, _iam([(one, decide(policies, one)) for one in requests]))
 

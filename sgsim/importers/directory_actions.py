@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -51,6 +52,7 @@ from sgsim.model.principals import IamGroup, InlinePolicy, ManagedPolicy, Passwo
 __all__ = ["IamActionReader"]
 
 _MISSING = "MissingParameter"
+_PATH = re.compile(r"/|/[!-~]{1,510}/")
 _KINDS = {"User": "users", "Group": "groups", "Role": "roles", "Policy": "policies"}
 
 
@@ -125,6 +127,9 @@ class IamActionReader:
         return self._arn(*self._named(action, request), request)
 
     def _new_arn(self, noun: str, name: str, path: str, request: requests.IamRequest) -> str:
+        if not _PATH.fullmatch(path):
+            problem = "The specified value for path is invalid. It must begin and end with / and contain only ASCII"
+            raise BadRequestError("Path", problem, "ValidationError")
         arn = iam_arn(self._account(request), noun.lower(), name, path)
         self._created.setdefault((noun, self._account(request), name.casefold()), arn)
         return arn

@@ -112,7 +112,7 @@ def _create(
     if directory.named(_KINDS[kind], thing.account_id, thing.name) is not None:
         raise refusals.taken(kind, thing.name)
     if quotas is not None:
-        refusals.check_name(kind, thing.name, parse_arn(thing.arn).path)
+        refusals.check_name(kind, thing.name)
         if isinstance(thing, (User, Role)) and thing.boundary is not None:
             _check_boundary(environment, thing, thing.boundary)
     return _put(environment, thing)
@@ -217,7 +217,7 @@ def _put_inline(environment: Environment, change: PutInlinePolicy, quotas: Quota
     holder = _holder(environment, change.holder_arn)
     if quotas is not None:
         _check_modifiable(holder)
-        refusals.check_name("policy", change.inline.name, "/")
+        refusals.check_name("policy", change.inline.name)
     names = [one.name for one in holder.inline]
     inline = list(holder.inline)
     if change.inline.name in names:

@@ -131,7 +131,7 @@ def _check_owner(environment: Environment, thing: Image | VolumeSnapshot, change
 def _check_items(change: ModifyPermissions) -> None:
     if not change.add and not change.remove:
         raise ChangeError("MissingParameter", "The request must contain items to add or to remove", change.resource_id)
-    if change.add and change.remove:
+    if change.add and change.remove and change.resource_id.startswith("snap-"):
         problem = "One call adds or removes, not both"
         raise ChangeError("InvalidParameterCombination", problem, change.resource_id)
     if len(change.add) + len(change.remove) > MOST_ITEMS:

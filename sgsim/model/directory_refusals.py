@@ -25,7 +25,6 @@ __all__ = [
 ]
 
 _NAME = re.compile(r"[\w+=,.@-]+", re.ASCII)
-_PATH = re.compile(r"/|/[!-~]*/")
 _LONGEST: Final = {"user": 64, "group": 128, "role": 64, "policy": 128}
 _SYMBOLS: Final = frozenset("!@#$%^&*()_+-=[]{}|'")
 _LONGEST_PASSWORD: Final = 128
@@ -63,14 +62,11 @@ def in_use(why: str, item: str) -> ChangeError:
     return ChangeError("DeleteConflict", f"Cannot delete entity, must {why} first.", item)
 
 
-def check_name(kind: str, name: str, path: str) -> None:
-    """Characters and length of a new name and path."""
+def check_name(kind: str, name: str) -> None:
+    """Characters and length of a new name."""
     if not _NAME.fullmatch(name) or len(name) > _LONGEST[kind]:
         problem = f"The specified value for {kind}Name is invalid. It must contain only alphanumeric characters and/or"
         raise ChangeError("ValidationError", f"{problem} the following: +=,.@_- (at most {_LONGEST[kind]})", name)
-    if not _PATH.fullmatch(path) or len(path) > 512:
-        problem = "The specified value for path is invalid. It must begin and end with / and contain only ASCII"
-        raise ChangeError("ValidationError", problem, path)
 
 
 def check_attachable(directory: Directory, holder: Holder, policy_arn: str) -> None:

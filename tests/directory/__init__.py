@@ -1,0 +1,1 @@
+"""Principals, credentials, images and snapshots."""
