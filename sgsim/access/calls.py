@@ -83,7 +83,7 @@ def change_requests(environment: Environment, change: Change, account_id: str) -
             things = [prefix_list_thing(environment, list_id, account_id, region)]
             return action_requests("ec2:ModifyManagedPrefixList", things, account_id)
         case _:
-            call = directory_call(environment, change)
+            call = directory_call(environment, change, account_id)
             return () if call is None else action_requests(call.action, call.things, account_id, call.facts)
 
 

@@ -81,8 +81,8 @@ class Call(NamedTuple):
     facts: Facts
 
 
-def directory_call(environment: Environment, change: Change) -> Call | None:
-    """The call that makes a change; None if none of AWS's does."""
+def directory_call(environment: Environment, change: Change, account_id: str) -> Call | None:
+    """The call of an account that makes a change; None if none of AWS's does."""
     match change:
         case CreateUser(user=made) | CreateIamGroup(group=made) | CreateRole(role=made):
             boundary = holder_thing(made).facts.get("iam:PermissionsBoundary")
@@ -101,7 +101,7 @@ def directory_call(environment: Environment, change: Change) -> Call | None:
         case SetPasswordPolicy(policy=given):
             return Call(f"iam:{'Delete' if given is None else 'Update'}AccountPasswordPolicy", (), {})
         case ModifyPermissions() | ResetPermissions():
-            return _sharing(environment, change)
+            return _sharing(environment, change, account_id)
     named = _NAMES.get(type(change))
     if named is None:
         return None
@@ -129,17 +129,17 @@ def _request_tags(tags: tuple[tuple[str, str], ...]) -> dict[str, tuple[str, ...
     return facts | ({"aws:TagKeys": tuple(key for key, _ in tags)} if tags else {})
 
 
-def _sharing(environment: Environment, change: ModifyPermissions | ResetPermissions) -> Call:
+def _sharing(environment: Environment, change: ModifyPermissions | ResetPermissions, account_id: str) -> Call:
     verb = "Modify" if isinstance(change, ModifyPermissions) else "Reset"
     if change.resource_id.startswith("snap-"):
         snapshot = environment.volume_snapshots.get(change.resource_id) or VolumeSnapshot(change.resource_id)
         facts = {}
         if isinstance(change, ModifyPermissions):
             facts = _items("Add", change.add) | _items("Remove", change.remove)
-        thing = snapshot_thing(snapshot)
+        thing = snapshot_thing(snapshot, account_id)
         return Call(f"ec2:{verb}SnapshotAttribute", (thing._replace(facts={**thing.facts, **facts}),), {})
     image = environment.images.get(change.resource_id) or Image(change.resource_id)
-    return Call(f"ec2:{verb}ImageAttribute", (image_thing(image),), {})
+    return Call(f"ec2:{verb}ImageAttribute", (image_thing(image, account_id),), {})
 
 
 def _items(verb: str, items: tuple[Permission, ...]) -> dict[str, tuple[str, ...]]:

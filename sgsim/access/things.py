@@ -54,6 +54,10 @@ def _tags(service: str, tags: Iterable[tuple[str, str]]) -> dict[str, tuple[str,
     return {f"{one}:ResourceTag/{key}": (value,) for key, value in tags for one in ("aws", service)}
 
 
+def _seen_tags(thing: Image | VolumeSnapshot, account_id: str) -> dict[str, tuple[str, ...]]:
+    return _tags("ec2", thing.tags) if thing.owner_id == account_id else {}
+
+
 def group_thing(environment: Environment, group_id: str) -> Thing:
     """A security group; of one that is not described only the id is known."""
     group = environment.groups.get(group_id) or SecurityGroup(group_id, defined=False)
@@ -108,14 +112,18 @@ def prefix_list_thing(
     return Thing("prefix-list", arn, told(Region=region))
 
 
-def image_thing(image: Image) -> Thing:
-    """An image; the permission attribute, not IAM, decides about other accounts."""
+def image_thing(image: Image, account_id: str) -> Thing:
+    """An image, as an account sees it: tags are the owner's alone (docs/iam.md C2). `Thing.account_id` is None, since
+    the permission attribute decides about other accounts.
+    """
     facts = told(Owner=image.owner_id, ImageID=image.image_id, Public=image.public, Region=image.region)
-    return Thing("image", resource_arn(image.region, None, "image", image.image_id), facts | _tags("ec2", image.tags))
+    return Thing(
+        "image", resource_arn(image.region, None, "image", image.image_id), facts | _seen_tags(image, account_id)
+    )
 
 
-def snapshot_thing(snapshot: VolumeSnapshot) -> Thing:
-    """A snapshot; the permission attribute, not IAM, decides about other accounts."""
+def snapshot_thing(snapshot: VolumeSnapshot, account_id: str) -> Thing:
+    """A snapshot; tags and accounts as of an image."""
     facts = told(
         Owner=snapshot.owner_id,
         SnapshotID=snapshot.snapshot_id,
@@ -124,7 +132,7 @@ def snapshot_thing(snapshot: VolumeSnapshot) -> Thing:
         Region=snapshot.region,
     )
     arn = resource_arn(snapshot.region, None, "snapshot", snapshot.snapshot_id)
-    return Thing("snapshot", arn, facts | _tags("ec2", snapshot.tags))
+    return Thing("snapshot", arn, facts | _seen_tags(snapshot, account_id))
 
 
 def holder_thing(holder: User | IamGroup | Role) -> Thing:
