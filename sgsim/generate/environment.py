@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sgsim.generate.network import CIDR, GROUP, LIST, Blocks, Network, Rules
+from sgsim.generate.network import CIDR, GROUP, LIST, Blocks, Further, Network, Rules
 from sgsim.model import (
     TCP,
     UDP,
@@ -157,7 +157,7 @@ def vpcs_of(network: Network) -> Iterator[Vpc]:
 
 
 def network_of(environment: Environment) -> Network:
-    """What traffic needs to know of any environment: rules, lists, and the first addresses of its interfaces.
+    """What traffic needs to know of any environment: rules, lists, and the addresses of its interfaces.
 
     A rule that refers to a group or list that is not described has the target -1; group references count by group id
     alone. Groups and interfaces keep the order in which the environment holds them.
@@ -194,6 +194,14 @@ def network_of(environment: Environment) -> Network:
         lists=_lists(described),
         carried=np.array([number for numbers in carried for number in numbers], np.int64),
         carried_offsets=_offsets([len(numbers) for numbers in carried]),
+        further=Further.of(
+            [
+                (number, *address)
+                for number, one in enumerate(environment.interfaces.values())
+                for family in (4, 6)
+                for address in [address for address in one.addresses if address.family == family][1:]
+            ]
+        ),
         **_addresses(list(environment.interfaces.values())),
     )
 

@@ -23,7 +23,7 @@ from sgsim.generate.shape import (
 )
 from sgsim.model import TCP, UDP
 
-__all__ = ["CIDR", "GROUP", "LIST", "Blocks", "Network", "Rules", "random_addresses", "random_network"]
+__all__ = ["CIDR", "GROUP", "LIST", "Blocks", "Further", "Network", "Rules", "random_addresses", "random_network"]
 
 CIDR, LIST, GROUP = 0, 1, 2  #: `Rules.kind`: what a rule's peer is
 
@@ -61,14 +61,33 @@ class Blocks(NamedTuple):
     length: npt.NDArray[np.int64]
 
 
+class Further(NamedTuple):
+    """Addresses of interfaces beside the first one of each family: `interface` int64, the others as in Rules."""
+
+    interface: npt.NDArray[np.int64]
+    family: npt.NDArray[np.uint8]
+    hi: npt.NDArray[np.uint64]
+    lo: npt.NDArray[np.uint64]
+
+    @classmethod
+    def of(cls, addresses: list[tuple[int, int, int]]) -> Further:
+        """From (interface, family, address)."""
+        return cls(
+            np.array([interface for interface, _, _ in addresses], np.int64),
+            np.array([family for _, family, _ in addresses], np.uint8),
+            np.array([value >> 64 for _, _, value in addresses], np.uint64),
+            np.array([value & 0xFFFFFFFFFFFFFFFF for _, _, value in addresses], np.uint64),
+        )
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Network:
     """What groups and interfaces there are, by number.
 
     Group g has the rules `offsets[g]:offsets[g + 1]`; interface i carries the groups
-    `carried[carried_offsets[i]:carried_offsets[i + 1]]`. `v4` and `v6_lo` are the interfaces' addresses, with
-    `has_v4` and `has_v6`; `macs` their Ethernet addresses, 0 for none. Two interfaces share an address only if the
-    network was made from an environment where they do.
+    `carried[carried_offsets[i]:carried_offsets[i + 1]]`. `v4`, `v6_hi` and `v6_lo` are the interfaces' first addresses,
+    with `has_v4` and `has_v6`; `further` the others; `macs` their Ethernet addresses, 0 for none. Two interfaces share
+    an address only if the network was made from an environment where they do.
     """
 
     rules: Rules
@@ -82,6 +101,7 @@ class Network:
     has_v4: npt.NDArray[np.bool_]
     has_v6: npt.NDArray[np.bool_]
     macs: npt.NDArray[np.uint64]
+    further: Further
 
     @property
     def groups(self) -> int:
@@ -116,6 +136,7 @@ def random_network(shape: Shape, seed: int = 1) -> Network:
         has_v4=everywhere,
         has_v6=everywhere & (shape.ipv6 > 0),
         macs=np.uint64(0x02_00_00_00_00_00) + number,
+        further=Further.of([]),
     )
 
 

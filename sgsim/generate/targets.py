@@ -90,28 +90,60 @@ def aims(network: Network, direction: int, reachable: Members) -> Aims:
 
 
 class AddressBook:
-    """Who has which first address."""
+    """Who has which private address; delegated prefixes are not looked at."""
 
     def __init__(self, network: Network) -> None:
-        self._network = network
-        self._four = np.flatnonzero(network.has_v4)[np.argsort(network.v4[network.has_v4])]
-        self._six = np.flatnonzero(network.has_v6)[np.argsort(network.v6_lo[network.has_v6])]
-        self._keys = (network.v4[self._four], network.v6_lo[self._six])
+        self._books = [_Book(network, 4), _Book(network, 6)]
 
     def find(
         self, family: npt.NDArray[np.uint8], hi: npt.NDArray[np.uint64], lo: npt.NDArray[np.uint64]
     ) -> npt.NDArray[np.int32]:
         """Which interface has each address; NO_INTERFACE for none."""
         found = np.full(len(lo), NO_INTERFACE, np.int32)
-        for version, order, keys in ((4, self._four, self._keys[0]), (6, self._six, self._keys[1])):
-            if len(keys):
-                near = np.flatnonzero((family == version) & (lo >= keys[0]) & (lo <= keys[-1]))
-                place = np.minimum(np.searchsorted(keys, lo[near]), len(keys) - 1)
-                same = keys[place] == lo[near]
-                if version == 6:
-                    same &= self._network.v6_hi[order[place]] == hi[near]
-                found[near[same]] = order[place[same]]
+        for book in self._books:
+            book.find(family, hi, lo, found)
         return found
+
+
+class _Book:
+    """The addresses of a family by their low halves, in order."""
+
+    def __init__(self, network: Network, family: int) -> None:
+        has, hi, lo = (
+            (network.has_v4, np.zeros_like(network.v4), network.v4)
+            if family == 4
+            else (network.has_v6, network.v6_hi, network.v6_lo)
+        )
+        first, more = np.flatnonzero(has), np.flatnonzero(network.further.family == family)
+        owner = np.concatenate([first, network.further.interface[more]])
+        both = (
+            np.concatenate([half[first], others[more]])
+            for half, others in ((hi, network.further.hi), (lo, network.further.lo))
+        )
+        self._hi, self._lo = both
+        order = np.lexsort((self._hi, self._lo))
+        self._owner, self._hi, self._lo, self._family = owner[order], self._hi[order], self._lo[order], family
+
+    def find(
+        self,
+        family: npt.NDArray[np.uint8],
+        hi: npt.NDArray[np.uint64],
+        lo: npt.NDArray[np.uint64],
+        found: npt.NDArray[np.int32],
+    ) -> None:
+        """Fill in the interfaces of addresses of this family."""
+        if not len(self._lo):
+            return
+        near = np.flatnonzero((family == self._family) & (lo >= self._lo[0]) & (lo <= self._lo[-1]))
+        place = np.searchsorted(self._lo, lo[near])
+        while len(near):  # one turn, but for those whose low half several addresses share
+            same = (self._lo[place] == lo[near]) & (self._hi[place] == hi[near])
+            found[near[same]] = self._owner[place[same]]
+            place += 1
+            going_on = ~same & (place < len(self._lo))
+            near, place = near[going_on], place[going_on]
+            still = self._lo[place] == lo[near]
+            near, place = near[still], place[still]
 
 
 def _by_group(network: Network, values: npt.NDArray[Any]) -> Floats:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -12,7 +14,8 @@ from sgsim.engine import Snapshot, evaluate
 from sgsim.errors import ModelError
 from sgsim.flows import FlowTable
 from sgsim.generate import Flows, Shape, Traffic, TrafficStream, environment_of, flow_table, network_of, random_network
-from sgsim.model import Direction, Semantics
+from sgsim.generate.targets import AddressBook
+from sgsim.model import Direction, Semantics, parse_address
 from sgsim.reference import Packet, judge
 from sgsim.verdicts import Verdict
 
@@ -44,6 +47,23 @@ def test_the_share_of_hits_is_exact_and_all_flows_differ(hits: float) -> None:
     accepted[flows.remote >= 0] &= action[len(flows) :] == Verdict.ACCEPT
     assert (accepted == flows.hit).all()
     assert 0.1 < (flows.family == 6).mean() < 0.3 and (hits == 0 or (flows.remote >= 0).sum() > 1000)
+
+
+def test_every_address_of_an_interface_is_known() -> None:
+    """A flow from a second address is judged at that interface too, so that replays find the asked share."""
+    world = SNAPSHOT.environment
+    number, interface = 3, list(world.interfaces.values())[3]
+    more = (parse_address("100.64.200.1"), *interface.addresses, parse_address("2600:1f18:4000:9::1"))
+    more += (parse_address("2600:1f18:4000:8::1"),)
+    changed = {**world.interfaces, interface.interface_id: msgspec.structs.replace(interface, addresses=more)}
+    book = AddressBook(network_of(replace(world, interfaces=changed)))
+    wanted = [*more, parse_address("100.64.200.2"), parse_address("2600:1f18:4000:7::1")]
+    found = book.find(
+        np.array([one.family for one in wanted], np.uint8),
+        np.array([one.value >> 64 for one in wanted], np.uint64),
+        np.array([one.value & 0xFFFFFFFFFFFFFFFF for one in wanted], np.uint64),
+    )
+    assert found.tolist() == [number] * len(more) + [-1, -1]
 
 
 def test_the_slow_twin_says_the_same() -> None:
