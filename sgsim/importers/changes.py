@@ -244,7 +244,8 @@ def _parsed(value: Any, source: str, where: str) -> Any:
 
 
 def _unknown(document: Any, source: str, where: str) -> ChangeInputError:
-    keys = ", ".join(list(map(str, document))[:5]) if isinstance(document, dict) else shown(document)
+    # A text that stands alone may be a password in the wrong place.
+    keys = ", ".join(list(map(str, document))[:5]) if isinstance(document, dict) else f"a {type(document).__name__}"
     return ChangeInputError(
         f"this is neither a request (no Action) nor a CloudTrail event (no eventName): {shown(keys)[1:-1]}",
         source=source,

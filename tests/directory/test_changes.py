@@ -326,7 +326,7 @@ def test_unreadable_requests(tmp_path: Path, world: Environment, request_: Json,
 def test_whose_call_it_is(tmp_path: Path) -> None:
     """Of several accounts one has to be named; AccountId is sgsim's own word."""
     environment = read(tmp_path / "two", details([user("ada"), user("ada", OTHER)]))
-    with pytest.raises(ChangeInputError, match='describes 2 accounts.*add "AccountId"'):
+    with pytest.raises(ChangeInputError, match=r'describes 2 accounts.*add "AccountId"'):
         change(tmp_path, environment, call("DeleteUser", UserName="ada"))
     after = change(tmp_path, environment, call("DeleteUser", UserName="ada", AccountId=OTHER))
     assert set(after.directory.users) == {arn("user", "ada")}
