@@ -181,7 +181,7 @@ def test_requests_tell_what_the_table_says_that_they_tell(change: Any, action: s
     for request in change_requests(WORLD, change, ACCOUNT):
         known = action_table().actions[action]
         kinds = [use for kind, use in known.resources.items() if f":{kind}/" in request.resource] or [known]
-        keys = [*known.keys, *kinds[0].keys]
+        keys = [*known.keys, *kinds[0].keys, "aws:RequestedRegion", "aws:ResourceAccount"]
         for key in request.context:
             assert any(key == one or ("${" in one and key.startswith(one.partition("${")[0])) for one in keys), key
         assert ("ec2:Region" in request.context) == action.startswith("ec2:")
@@ -195,7 +195,24 @@ def test_every_change_has_a_case() -> None:
 
 
 def context(change: Any, number: int = 0) -> dict[str, tuple[str, ...]]:
-    return dict(change_requests(WORLD, change, ACCOUNT)[number].context)
+    """What a request tells, without what every request tells."""
+    told = change_requests(WORLD, change, ACCOUNT)[number].context
+    return {key: values for key, values in told.items() if key not in ("aws:RequestedRegion", "aws:ResourceAccount")}
+
+
+@pytest.mark.parametrize(
+    ("change", "region", "account"),
+    [
+        (c.DeleteGroup(group_id="sg-1"), REGION, (ACCOUNT,)),
+        (d.ResetPermissions(resource_id="ami-1"), REGION, None),
+        (d.DeleteUser(user_arn=USER), "us-east-1", (ACCOUNT,)),
+        (d.SetPasswordPolicy(account_id=ACCOUNT, policy=None), "us-east-1", None),
+    ],
+)
+def test_what_every_request_tells(change: Any, region: str, account: Any) -> None:
+    """A3.1: service control policies that bind Regions rely on it."""
+    told = change_requests(WORLD, change, ACCOUNT)[0].context
+    assert (told["aws:RequestedRegion"], told.get("aws:ResourceAccount")) == ((region,), account)
 
 
 def test_what_requests_tell() -> None:

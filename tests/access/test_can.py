@@ -85,7 +85,8 @@ def test_who_may_says_by_what(account: str, capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().out == (
         f"{arn('user/staff/ada')} may ec2:AuthorizeSecurityGroupIngress on {GROUP}\n"
         '  allowed by statement 1 "Some" of inline policy rules of group operators (identity policy)\n'
-        f"  the request tells ec2:Region=eu-west-1, ec2:SecurityGroupID=sg-0a1, "
+        f"  the request tells aws:RequestedRegion=eu-west-1, aws:ResourceAccount={ACCOUNT}, ec2:Region=eu-west-1, "
+        f"ec2:SecurityGroupID=sg-0a1, "
         f"ec2:Vpc=arn:aws:ec2:eu-west-1:{ACCOUNT}:vpc/vpc-0a1\n"
     )
 
