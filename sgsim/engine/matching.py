@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from sgsim.engine.crossing import Crossing, crossing_of
 from sgsim.engine.queries import context_of
 from sgsim.engine.stores import Store
 from sgsim.flows import FlowBlock
@@ -63,10 +64,10 @@ def look_up(job: Job, threads: int | None) -> list[Share]:
     numbers = count()
 
     def work() -> Share:
-        context, share = job.context(), Share(job.store(), [])
+        context, share, crossing = job.context(), Share(job.store(), []), crossing_of(job.tables, job.block)
         while (task := next(numbers)) < tasks:
             rows = slice(starts[task], starts[task + 1])
-            if len(left := _look_up(context, share.store, rows)):
+            if len(left := _look_up(job, context, share.store, rows, crossing)):
                 _scan(context, share.store, left)
             share.rows.append(rows)
         return share
@@ -83,14 +84,20 @@ def scan(job: Job, store: Store) -> Share:
     return Share(store, [slice(0, n)])
 
 
-def _look_up(context: Context, store: Store, rows: slice) -> npt.NDArray[np.int64]:
+def _look_up(job: Job, context: Context, store: Store, rows: slice, crossing: Crossing | None) -> npt.NDArray[np.int64]:
     """Judge some rows; returns the positions of those that only a scan can answer."""
-    from sgsim.kernels.match import match  # takes 0.2 s to load: small traffic never needs it
-
     rest = np.empty(rows.stop - rows.start, np.int64)
     start: dict[str, Any] = {"START": rows.start, "STOP": rows.stop, "REST": rest, "REST_USED": 0, "SAME_TABLE": -1}
     for name, value in start.items():
         context.set(name, value)
+    if crossing is None or not crossing.judge(context, store, job.block, rows, job.results):
+        _match(context, store, rows)
+    return rest[: context["REST_USED"]].copy()
+
+
+def _match(context: Context, store: Store, rows: slice) -> None:
+    """Judge some rows by the tables of all interfaces."""
+    from sgsim.kernels.match import match  # takes 0.2 s to load: small traffic never needs it
 
     def work() -> bool:
         match(context.numbers)
@@ -98,7 +105,6 @@ def _look_up(context: Context, store: Store, rows: slice) -> npt.NDArray[np.int6
 
     store.run(context, work)
     store.looked_up = True
-    return rest[: context["REST_USED"]].copy()
 
 
 def _scan(context: Context, store: Store, rows: npt.NDArray[np.int64]) -> None:

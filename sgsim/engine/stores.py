@@ -53,6 +53,11 @@ class Store:
             self._lend(context)
         self._note(context)
 
+    @property
+    def info(self) -> npt.NDArray[np.int32]:
+        """INFO, flat; another array once the store has grown."""
+        return self._arrays["INFO"].reshape(-1)
+
     def add(self, sets: MatchSets) -> npt.NDArray[np.int32]:
         """Intern foreign sets (which may hold equal ones) by content; returns the number of each here."""
         self._expect(int(np.diff(sets.offsets).max(initial=0)))

@@ -168,16 +168,18 @@ def kernel(function: F | None = None, *, noalias: bool = False) -> F | Callable[
 @overload
 def helper(function: F) -> F: ...
 @overload
-def helper(*, inline: bool = False) -> Callable[[F], F]: ...
-def helper(function: F | None = None, *, inline: bool = False) -> F | Callable[[F], F]:
+def helper(*, inline: bool = False, noalias: bool = False) -> Callable[[F], F]: ...
+def helper(function: F | None = None, *, inline: bool = False, noalias: bool = False) -> F | Callable[[F], F]:
     """Compile a function that only kernels call; never cached by itself.
 
-    LLVM inlines small helpers anyway; `inline` makes it.
+    LLVM inlines small helpers anyway; `inline` makes it. `noalias` is as for `kernel`.
     """
 
     def decorate(python_function: F) -> F:
         # Without wrappers for calls from Python, all kernels together compile an eighth faster.
         options: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "forceinline": inline}
+        if noalias:
+            options["pipeline_class"] = _NoAliasCompiler
         return numba.njit(nogil=True, error_model="numpy", **options)(python_function)  # type: ignore[no-any-return]
 
     return decorate if function is None else decorate(function)
