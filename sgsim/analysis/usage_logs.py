@@ -4,8 +4,10 @@ A log does not always show who opened a connection, and hardly ever whether one 
 
     told by a SYN                      like a captured packet
     told by the order of records,      use of its rules; of a reply, the rules of its own direction are in doubt, since
-    or by port numbers                 it may have opened a connection of its own
+    by port numbers or a SYN-ACK       it may have opened a connection of its own
     not told                           no use; its own rules and those that would have opened the other way are in doubt
+    the connection may have ended      and either side may have opened another: a use, and the rules of both directions
+    before the record did              are in doubt
 
 so that no rule is called unused on a guess, and of rules in doubt one stays when others go. What the log itself
 recorded as REJECT is no use, whatever the rules say.
@@ -48,11 +50,12 @@ class LogUse:
         untold = passed & ((by_rules & ~told & verdicts.initiating) | batch.open_question)
         self._counter.add(verdicts, counts=passed & ~untold)
         guessed = passed & accepted & (evidence == Evidence.PORTS)
-        replies = passed & accepted & ~verdicts.initiating & (evidence < Evidence.SYN_ACK)
+        replies = passed & accepted & ~verdicts.initiating & (evidence < Evidence.SYN)
+        anew = passed & accepted & batch.anew
         if self._likely:
-            replies = np.zeros_like(replies)
-        self._add_doubtful(_table(verdicts, untold | replies, reverse=False))
-        self._add_doubtful(_table(verdicts, untold, reverse=True))
+            replies = anew = np.zeros_like(replies)
+        self._add_doubtful(_table(verdicts, untold | replies | anew, reverse=False))
+        self._add_doubtful(_table(verdicts, untold | anew, reverse=True))
         self.rejected += int(np.count_nonzero(~passed & accepted))
         self.guessed += int(np.count_nonzero(guessed))
         self.untold += int(np.count_nonzero(untold))

@@ -13,7 +13,7 @@ from sgsim.cli.manners import Manners, note
 from sgsim.cli.options import check_interface, check_vpc
 from sgsim.errors import UnknownVerdictError
 from sgsim.model import Direction, Environment
-from sgsim.verdicts import Verdict
+from sgsim.verdicts import Reason, Verdict
 
 if TYPE_CHECKING:
     from sgsim.analysis.agreement import Agreement
@@ -145,7 +145,7 @@ class LogRun:
             agreement.add(batch)
             writer.write(batch)
         lacks = writer.finish()
-        for message in [*_notes(snapshot.environment, scan, agreement), *lacks]:
+        for message in [*_notes(snapshot.environment, scan, agreement), *_strangers(tally), *lacks]:
             note(message)
 
     def report(
@@ -170,7 +170,7 @@ class LogRun:
             nearest=NearestRules(snapshot.environment, snapshot.semantics, labels),
             log=LogPart(
                 files=scan.counts,
-                notes=scan.notes,
+                notes=[*scan.notes, *_strangers(tally)],
                 records=summary.records,
                 late=summary.late,
                 forgotten=summary.forgotten,
@@ -205,6 +205,13 @@ class LogRun:
             note(f"{share(agreement)} of the verdicts agree with the log; --min-agreement is {least:g} %")
             return TOO_LITTLE
         return 0
+
+
+def _strangers(tally: Tally) -> Iterable[str]:
+    """What to think of where no record is of the environment."""
+    nowhere = tally.totals.get((Verdict.UNKNOWN, Reason.NO_INTERFACE))
+    if nowhere is not None and nowhere.records == tally.records:
+        yield "the environment has none of the log's interfaces: are they of another account or Region?"
 
 
 def _counted(number: int, one: str, many: str) -> str:

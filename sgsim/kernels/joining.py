@@ -14,6 +14,7 @@ from sgsim.kernels._jit import helper, kernel
 from sgsim.kernels._memory import address_of, get_i32, get_i64, prefetch, put_i32
 from sgsim.kernels.joining_layout import (
     AFTER_CLOSE,
+    ANEW,
     BIT_CODE,
     BIT_COUNTED,
     BIT_FRAGMENT,
@@ -232,6 +233,8 @@ def _accepted(
     midstream = options & OPTION_MIDSTREAM and _kind(bits) == KIND_TCP and (flags < 0 or flags & _SYN_ACK != _SYN)
     if (bits >> BIT_CODE >> REASON_SHIFT) & 15 != _RULE or (fragment and not midstream):
         return _own(flow, 1), BY_RULES
+    if _kind(bits) == KIND_ICMP and options & OPTION_RELATED:
+        return _own(flow, 1), BY_NOTHING  # an error would pass with its connection
     opener, evidence = get_i32(connection, JOIN_OPENER), get_i32(connection, JOIN_EVIDENCE)
     rules, opens = get_i32(connection, JOIN_OPENER_RULES), get_i32(connection, JOIN_OPENER_OPENS)
     if opener < 0 and get_i32(connection, TIE_TIME) == now:
@@ -404,6 +407,15 @@ def _may_close(connection: Number, start: Number, end: Number) -> None:
 
 
 @helper
+def _anew(connection: Number, limits: Number, length: Number) -> Number:
+    """ANEW if a TCP connection may have ended before the last packet that is known of it, or idled away during a
+    record of so many seconds: then either side may have opened another."""
+    closed = get_i32(connection, JOIN_CLOSE_FROM)
+    ended = closed != NEVER and _quiet_since(connection) + 1 > closed + get_i64(limits, LIMIT_CLOSING)
+    return ANEW if ended or length + 1 > get_i64(limits, LIMIT_LEAST) else 0
+
+
+@helper
 def _settle(connection: Number, pair: Number, now: Number) -> None:
     """Note who began, once for a connection."""
     if get_i32(connection, TIE_TIME) != now or get_i32(connection, JOIN_OPENER) >= 0:
@@ -525,6 +537,10 @@ def join(
             told = packets[i] >= 0 and _kind(bits) == KIND_TCP
             if told and octets[i] > LARGEST_HEADERS * packets[i]:
                 put_i32(connection, (number & 1) * SIDE_WORDS + SIDE_DATA, 1)
+        for i in range(at, stop):
+            connection = connections + 4 * JOIN_WORDS * np.int64(flow[i] >> 1)
+            if get_i32(connection, JOIN_KIND) == KIND_TCP and get_i32(connection, JOIN_INTERFACE) >= 0:
+                evidence[i] |= _anew(connection, _limits_of(connection, limits), _since(base, ends[i]) - now)
         at = stop
     return late
 

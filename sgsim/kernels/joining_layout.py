@@ -78,8 +78,8 @@ OPTION_LIKELY, OPTION_RELATED, OPTION_MIDSTREAM = 1, 2, 4
 BY_NOTHING, BY_PORTS, BY_ORDER, BY_SYN_ACK, BY_SYN, BY_RULES = range(6)
 
 
-#: What is told of a record beside its answer: evidence, and two bits.
-EVIDENCE_MASK, OPEN_QUESTION, AFTER_CLOSE = 7, 64, 128
+#: What is told of a record beside its answer: evidence, and three bits.
+EVIDENCE_MASK, ANEW, OPEN_QUESTION, AFTER_CLOSE = 7, 32, 64, 128
 
 
 class RecordColumns(NamedTuple):

@@ -8,7 +8,7 @@ else is UNKNOWN, never a guess (docs/flow-logs.md).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from itertools import groupby
 
@@ -54,7 +54,11 @@ class LogRecord:
 
 @dataclass(frozen=True, slots=True)
 class LogAnswer:
-    """What is said of one record; interface and direction None where they are not known."""
+    """What is said of one record; interface and direction None where they are not known.
+
+    `anew`: its TCP connection may have ended before a packet that is known, so that either side may have opened
+    another.
+    """
 
     interface_id: str | None
     direction: Direction | None
@@ -65,6 +69,7 @@ class LogAnswer:
     deciding_rule_id: str | None = None
     initiating: bool = True
     evidence: Evidence = Evidence.NONE
+    anew: bool = False
 
 
 class Life(IntEnum):
@@ -195,7 +200,16 @@ class _LogTracker:
                 self.renew(one)
         for one, answer in passed:
             self.remember(one, answer)
-        return answers
+        return [
+            replace(answer, anew=True) if isinstance(one, Placed) and self.is_anew(one) else answer
+            for one, answer in zip(placed, answers)
+        ]
+
+    def is_anew(self, one: Placed) -> bool:
+        """Whether the connection may have closed, or idled away during the record, before its last known packet."""
+        connection, limits, record = self.connections[one.key], self.limits(one), one.record
+        ended = connection.close_from != NEVER and connection.quiet_since + 1 > connection.close_from + limits.closing
+        return record.protocol == TCP and (ended or record.end + 1 - record.start > limits.least)
 
     # -- where -----------------------------------------------------------------------------------------------------
 
@@ -327,6 +341,8 @@ class _LogTracker:
             return by_rules(one, Evidence.RULES)
         if is_fragment(one.record):
             return unknown(one, one.rules.rule_ids)
+        if one.record.protocol in (ICMP, ICMPV6) and self.semantics.icmp_errors == "related":
+            return by_rules(one, Evidence.NONE)  # an error would pass with its connection
         opener, evidence, rules = connection.opener, connection.evidence, connection.opener_rules
         if opener is None:
             opener, evidence, rules = opener_of(ties)

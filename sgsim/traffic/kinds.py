@@ -11,7 +11,8 @@ from enum import Enum
 from itertools import islice
 from pathlib import Path
 
-from sgsim.errors import TrafficInputError
+from sgsim.errors import ModelError, TrafficInputError
+from sgsim.model import parse_address
 
 __all__ = ["TrafficKind", "kind_of_traffic"]
 
@@ -21,6 +22,7 @@ _CAPTURES = tuple(
 )
 _GZIP, _ZSTD, _PARQUET = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1"
 _EVENTS = (b'"logEvents"', b'"events"', b'"message"')
+_MOST_LINES = 20  #: of a file
 _MOST_LOOKED_AT = 50  #: files of a directory
 
 
@@ -99,17 +101,26 @@ def _kind_of_head(head: bytes) -> TrafficKind | None:
 
 
 def _is_log_text(head: bytes) -> bool:
-    """A header line, a record of the default format (a time stamp may stand before it), or log events as JSON."""
+    """A header line, records (of the default format or of any other that shows addresses), or log events as JSON."""
     from sgsim.traffic.flowlogs.fields import header_fields
 
     if head[:1] in (b"{", b"["):
         return any(word in head for word in _EVENTS)
-    line = head.partition(b"\n")[0]
-    if header_fields(line) is not None:
+    lines = head.split(b"\n", _MOST_LINES)[:_MOST_LINES]
+    if header_fields(lines[0]) is not None:
         return True
-    words = line.split()
-    return any(_is_record(words[skipped:]) for skipped in (0, 1))
+    return any(_is_record(line.split()) for line in lines)
 
 
 def _is_record(words: list[bytes]) -> bool:
-    return len(words) == 14 and words[0] == b"2" and words[13] in (b"OK", b"NODATA", b"SKIPDATA")
+    """Whether a line is one of the default format, with or without a time stamp before it, or names two addresses."""
+    silent = any(rest[:1] == [b"2"] and rest[13:] in ([b"NODATA"], [b"SKIPDATA"]) for rest in (words, words[1:]))
+    return silent or sum(_is_address(word) for word in words) >= 2
+
+
+def _is_address(word: bytes) -> bool:
+    try:
+        parse_address(word.decode("ascii"))
+    except (ModelError, ValueError):
+        return False
+    return True

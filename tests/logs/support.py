@@ -99,6 +99,7 @@ def answers_of(replay: LogReplay) -> list[LogAnswer]:
                 rule_ids[deciding] if deciding >= 0 else None,
                 bool(verdicts.initiating[row]),
                 Evidence(int(batch.evidence[row])),
+                bool(batch.anew[row]),
             )
     return [found[order] for order in sorted(found)]
 

@@ -18,7 +18,7 @@ from sgsim.engine import Snapshot
 from sgsim.engine.logs import LogOptions, replay_logs
 from sgsim.verdicts import Verdict
 from tests.logs.support import batch_of, logged
-from tests.usage.support import Case, answers, generated
+from tests.usage.support import Case, allowed, answers, generated, plain_use
 from tests.usage.test_formats import document
 from tests.usage.test_golden import ROOT, SHOP
 
@@ -63,28 +63,49 @@ def lost(case: Case, gone: Sequence[str]) -> list[tuple[int, int]]:
     return found
 
 
-@pytest.mark.parametrize("flags", [True, False])
-def test_unused_rules_let_nothing_in(flags: bool) -> None:
+@pytest.mark.parametrize(("flags", "interval"), [(True, 5), (False, 600)])
+def test_unused_rules_let_nothing_in(flags: bool, interval: int) -> None:
     """With rules gone that the log says are unused, every packet that was accepted still is."""
     gone = 0
     for seed in range(SEEDS):
         case = generated(seed, 150)
-        usage, _ = used(case, flags=flags)
+        usage, _ = used(case, flags=flags, interval=interval)
         unused = [rule.rule_id for rule, status in zip(usage.rules, usage.status) if status in UNUSED]
         assert not lost(case, unused), seed
         gone += len(unused)
     assert gone > 1000
 
 
-def test_what_can_go_together_by_a_log_can() -> None:
+@pytest.mark.parametrize("interval", [5, 600])
+def test_what_can_go_together_by_a_log_can(interval: int) -> None:
     gone = 0
     for seed in range(SEEDS):
         case = generated(seed, 150)
-        usage, _ = used(case)
+        usage, _ = used(case, interval=interval)
         answer = removal(usage)
         assert not lost(case, answer.removed), seed
         gone += len(answer.removed)
     assert gone > 500
+
+
+def test_needed_rules_are_needed_and_redundant_ones_are_not() -> None:
+    """Taking a rule away loses at least the flows that the log shows to be allowed by it alone; none, if there are
+    others for all of them."""
+    needed = redundant = 0
+    for seed in range(SEEDS):
+        case = generated(seed, 150)
+        usage, _ = used(case, interval=600)
+        _, openers = plain_use(case, answers(case, case.environment))
+        for rule, status, sole in zip(usage.rules, usage.status, usage.use.sole.tolist()):
+            if status is Status.NEEDED:
+                without = without_rules(case.environment, [rule.rule_id])
+                gone = [end for end, packet in openers.items() if not allowed(case, without, end, packet)]
+                assert len(gone) >= sole > 0, (seed, rule)
+                needed += 1
+            elif status is Status.REDUNDANT:
+                assert not lost(case, [rule.rule_id]), (seed, rule)
+                redundant += 1
+    assert needed > 500 and redundant > 300
 
 
 # -- the command ------------------------------------------------------------------------------------------------------

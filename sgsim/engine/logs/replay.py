@@ -17,6 +17,7 @@ from sgsim.engine.logs.window import Held, JoinWindow
 from sgsim.engine.snapshot import Snapshot
 from sgsim.kernels.joining_layout import (
     AFTER_CLOSE,
+    ANEW,
     BIT_DIRECTION,
     EVIDENCE_MASK,
     FLOW_BITS,
@@ -76,6 +77,8 @@ class LogVerdicts:
     `refusal` int32: the log's reject reason, an index of `LogReplay.refusals`, -1 for none. `open_question`: UNKNOWN
     because the log does not show who began or whether the connection was still open, not because of rules.
     `after_close`: a FIN or RST of the connection was seen before, and no SYN since.
+    `anew`: its TCP connection may have ended before a packet that is known of it, so that either side may have opened
+    another within what is one connection here.
     In `verdicts`, packets and bytes that the log does not tell are 0, and a direction that nothing tells is 2.
     """
 
@@ -88,6 +91,7 @@ class LogVerdicts:
     refusal: npt.NDArray[np.int32]
     open_question: npt.NDArray[np.bool_]
     after_close: npt.NDArray[np.bool_]
+    anew: npt.NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.recorded)
@@ -263,6 +267,7 @@ class LogReplay:
             refusal=held.refusal,
             open_question=(evidence & OPEN_QUESTION) != 0,
             after_close=(evidence & AFTER_CLOSE) != 0,
+            anew=(evidence & ANEW) != 0,
         )
 
     def _asked(
