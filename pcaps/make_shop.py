@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from shop_account import documents
+from shop_directory import directory_documents
 from shop_traffic import Frame, app_capture, main_capture
 
 ETHERNET, LINUX_COOKED = 1, 113
@@ -20,7 +21,7 @@ SNAP_LENGTH = 262_144
 def write_documents(directory: Path) -> None:
     """One file per call of the AWS CLI, indented as it prints."""
     directory.mkdir(parents=True, exist_ok=True)
-    for name, document in documents().items():
+    for name, document in (documents() | directory_documents()).items():
         (directory / name).write_text(json.dumps(document, indent=4) + "\n")
 
 

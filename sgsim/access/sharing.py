@@ -249,6 +249,6 @@ def _iam(decisions: Sequence[tuple[AccessRequest, Decision]]) -> Gate:
 def _refusal(request: AccessRequest, decision: Decision) -> str:
     if decision.outcome is Outcome.EXPLICIT_DENY:
         return f"{request.action} on {request.resource} is denied by {decision.statements[0]}"
-    layers = " and ".join(layer.value for layer in decision.silent)
+    layers = " and no ".join(layer.value for layer in decision.silent)
     missing = f" (not in the request: {', '.join(decision.missing_keys)})" if decision.missing_keys else ""
-    return f"{request.action} on {request.resource}: nothing allows it as {layers}{missing}"
+    return f"{request.action} on {request.resource}: no {layers} allows it{missing}"
