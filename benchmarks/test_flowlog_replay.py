@@ -19,8 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
+from benchmarks.capture.cases import servers as fleet
 from benchmarks.test_flowlogs import FIELDS, READ, Answer, compare, read_csv, report
-from benchmarks.test_replay import fleet
 from sgsim.engine import Snapshot
 from sgsim.engine.logs import REPLAYED_FIELDS, LogVerdicts, replay_logs
 from sgsim.model import Direction, Environment, Semantics, parse_address

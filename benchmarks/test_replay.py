@@ -16,30 +16,15 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import pytest
 
+from benchmarks.capture.cases import servers
 from benchmarks.capture.generate import generate
 from benchmarks.test_capture import libpcap, run_libpcap  # noqa: F401
 from sgsim.engine import Replay, Snapshot, replay
 from sgsim.engine.spans import windows
-from sgsim.model import (
-    TCP,
-    UDP,
-    Address,
-    CidrPeer,
-    Direction,
-    Environment,
-    NetworkInterface,
-    PortRange,
-    SecurityGroup,
-    SecurityGroupRule,
-    Vpc,
-    format_address,
-    parse_cidr,
-)
 from sgsim.packets import NO_VALUE, PacketBatch
 from sgsim.reference import Packet, Tracker
 from sgsim.traffic import scan_packets
@@ -47,51 +32,12 @@ from sgsim.traffic import scan_packets
 SMALL = os.environ.get("SGSIM_BENCH_SCALE") == "small"
 MEGABYTES = int(os.environ.get("SGSIM_BENCHMARK_MEGABYTES", "20" if SMALL else "1000"))
 LARGE = 40 if SMALL else 4000  #: megabytes of the memory test
-PORTS = (443, 80, 22, 53, 123, 5432, 3306, 6379, 8080, 8443, 9092, 25, 389)
-INTERFACES, GROUPS, RULES = 16_384, 100, 60
 TWIN_PACKETS = 2_000
-
-
-def fleet(interfaces: int = INTERFACES) -> Environment:
-    """The servers of the generated capture, 10.0.0.0/18 and the same numbers under 2001:db8::/32."""
-    rng = Random(1)
-    groups = {}
-    for group in range(GROUPS):
-        rules = []
-        for number in range(RULES):
-            port, direction = rng.choice(PORTS), Direction(number % 2)
-            if number % 5 == 4:
-                cidr = parse_cidr(rng.choice(("::/0", "2001:db8::/32")))
-            else:
-                address = 0x0A000000 if rng.random() < 0.5 else rng.getrandbits(32)
-                cidr = parse_cidr(f"{format_address(4, address)}/{rng.choice((0, 4, 8, 12, 16, 24, 32))}")
-            protocol = rng.choice((TCP, TCP, TCP, UDP))
-            rule_id, ports = f"sgr-{group}-{number}", PortRange(port, port)
-            rules.append(SecurityGroupRule(rule_id, f"sg-{group}", direction, protocol, CidrPeer(cidr), ports))
-        groups[f"sg-{group}"] = SecurityGroup(f"sg-{group}", tuple(rules), vpc_id="vpc-1", account_id="1")
-    listed = [
-        NetworkInterface(
-            f"eni-{n:05d}",
-            addresses=(Address(4, 0x0A000000 + n), Address(6, (0x20010DB8 << 96) + 0x0A000000 + n)),
-            group_ids=(f"sg-{rng.randrange(GROUPS)}", f"sg-{rng.randrange(GROUPS)}"),
-            mac=0x020000000000 + n,
-            vpc_id="vpc-1",
-            account_id="1",
-        )
-        for n in range(interfaces)
-    ]
-    return Environment(
-        groups=groups,
-        interfaces={interface.interface_id: interface for interface in listed},
-        vpcs={"vpc-1": Vpc("vpc-1", (parse_cidr("10.0.0.0/8"),), account_id="1")},
-        closed=frozenset({("1", None)}),
-        peerings_described=True,
-    )
 
 
 @pytest.fixture(scope="module")
 def snapshot() -> Snapshot:
-    return Snapshot.of(fleet())
+    return Snapshot.of(servers())
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +83,7 @@ def packets_of(batch: PacketBatch, n: int) -> list[Packet]:
 
 def check_against_twin(capture: Path) -> None:
     """Packets by reason and verdict at both ends, on the first packets and a fleet that loops can bear."""
-    environment = fleet(256)
+    environment = servers(256)
     window = next(windows(scan_packets([capture], background=False), TWIN_PACKETS, TWIN_PACKETS))
     batch, start, stop = window[0]
     head = packets_of(batch, stop - start)
@@ -220,7 +166,7 @@ def test_memory(benchmark: Any, tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 
 if __name__ == "__main__":
-    replayed(Snapshot.of(fleet()), Path(sys.argv[1]), background=True)
+    replayed(Snapshot.of(servers()), Path(sys.argv[1]), background=True)
     # Not ru_maxrss, which starts with the memory of the process that started this one.
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     print(int(status["VmHWM"].split()[0]) / 1024)

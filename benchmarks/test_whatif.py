@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.test_replay import INTERFACES, PORTS, fleet
+from benchmarks.capture.cases import INTERFACES, PORTS
+from benchmarks.capture.cases import servers as fleet
 from sgsim.analysis.whatif_traffic import FlowTally
 from sgsim.engine import Snapshot, replay
 from sgsim.engine.paired import PairedReplay

@@ -39,7 +39,7 @@ from sgsim.generate.bits import fill
 from sgsim.generate.classbench import read_classbench
 from sgsim.model import TCP, UDP, Environment
 
-__all__ = ["Case", "cases", "one_group", "traffic"]
+__all__ = ["Case", "cases", "fleet", "one_group", "one_group_case", "traffic"]
 
 _TEST_DATA = "SGSIM_TEST_DATA"
 _RULE_SETS = Path("rules", "neurocuts")
@@ -139,13 +139,18 @@ def cases(bench: Bench) -> Iterator[Case]:
     sizes = (100, 1_000) if bench.scale == "small" else (100, 1_000, 10_000, 100_000)
     flows = bench.choose(100_000, 10_000_000)
     for size in sizes:
-        yield _grouped(f"SG-shaped {size:,}", one_group(size), flows)
+        yield one_group_case(size, flows)
     for size in sizes:
         yield _grouped(f"overlapping {size:,}", one_group(size, interfaces=64, depth=10), flows, innermost=0.1)
     yield _grouped("IPv6 1,000", one_group(1_000, family=6), flows, family=6)
     yield from _classbench(bench, flows)
     for groups in (10, 100) if bench.scale == "small" else (100, 10_000):
-        yield from _fleet(groups, bench.choose(1_000, 100_000), flows, both_cores=groups > 100)
+        yield from fleet(groups, bench.choose(1_000, 100_000), flows, both_cores=groups > 100)
+
+
+def one_group_case(rules: int, flows: int) -> Case:
+    """SG-shaped rules at one interface."""
+    return _grouped(f"SG-shaped {rules:,}", one_group(rules), flows)
 
 
 def _grouped(name: str, network: Network, flows: int, *, innermost: float = 1.0, family: int = 4) -> Case:
@@ -169,7 +174,7 @@ def _classbench(bench: Bench, flows: int) -> Iterator[Case]:
         yield Case(f"ClassBench {name} {size}", read.environment, table, next(iter(read.environment.groups)))
 
 
-def _fleet(groups: int, interfaces: int, flows: int, *, both_cores: bool) -> Iterator[Case]:
+def fleet(groups: int, interfaces: int, flows: int, *, both_cores: bool) -> Iterator[Case]:
     """Groups of 60 rules, references and prefix lists among them; half of the flows are accepted."""
     shape = Shape(rules=60 * groups, groups=groups, interfaces=interfaces, spread=0, ipv6=0, locked=0)
     network = random_network(shape)

@@ -1,4 +1,4 @@
-"""Environments in which one rule is added to one group, again and again: groups × 50 rules (a million at last), five interfaces a group."""
+"""One rule is added to one group, again and again: groups × 50 rules, a million at last, five interfaces a group."""
 
 from __future__ import annotations
 
