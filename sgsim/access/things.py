@@ -63,7 +63,8 @@ def group_thing(environment: Environment, group_id: str) -> Thing:
     group = environment.groups.get(group_id) or SecurityGroup(group_id, defined=False)
     vpc = None if group.vpc_id is None else resource_arn(group.region, group.account_id, "vpc", group.vpc_id)
     arn = resource_arn(group.region, group.account_id, "security-group", group_id)
-    return Thing("security-group", arn, told(SecurityGroupID=group_id, Vpc=vpc, Region=group.region), group.account_id)
+    facts = told(SecurityGroupID=group_id, Vpc=vpc, Region=group.region) | _tags("ec2", group.tags)
+    return Thing("security-group", arn, facts, group.account_id)
 
 
 def rule_thing(group: Thing, rule_id: str) -> Thing:

@@ -81,6 +81,11 @@ class IpPermission(Wire):
     user_id_group_pairs: tuple[UserIdGroupPair, ...] = ()
 
 
+class Tag(Wire):
+    key: str | None = None
+    value: str | None = None
+
+
 class SecurityGroup(Wire):
     group_id: str
     group_name: str | None = None
@@ -88,6 +93,7 @@ class SecurityGroup(Wire):
     owner_id: str | None = None
     vpc_id: str | None = None
     security_group_arn: str | None = None
+    tags: tuple[Tag, ...] = ()
     ip_permissions: tuple[IpPermission, ...] = ()
     ip_permissions_egress: tuple[IpPermission, ...] = ()
 
@@ -146,11 +152,6 @@ class GroupIdentifier(Wire):
 
 class Attachment(Wire):
     instance_id: str | None = None
-
-
-class Tag(Wire):
-    key: str | None = None
-    value: str | None = None
 
 
 class ConnectionTracking(Wire):

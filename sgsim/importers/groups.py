@@ -64,6 +64,7 @@ class Groups:
                 "account_id": wire.owner_id,
                 "vpc_id": wire.vpc_id,
                 "region": region_of_arn(wire.security_group_arn),
+                "tags": tuple(sorted((tag.key, tag.value or "") for tag in wire.tags if tag.key)),
             }
             told = {name: value for name, value in fields.items() if value}
             told["rules"] = self.reader.group_rules(wire)
@@ -160,5 +161,6 @@ class Groups:
                 defined=defined,
                 classic=classic,
                 origin=str(self.views.origins[group_id]),
+                tags=fields.get("tags", ()),
             )
         return groups

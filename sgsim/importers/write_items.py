@@ -102,6 +102,7 @@ def group_item(group: SecurityGroup) -> Json:
         Description=group.description,
         OwnerId=group.account_id,
         VpcId=group.vpc_id,
+        Tags=[{"Key": key, "Value": value} for key, value in group.tags],
     ) | {
         "IpPermissions": _permissions(group, Direction.INGRESS),
         "IpPermissionsEgress": _permissions(group, Direction.EGRESS),

@@ -71,7 +71,7 @@ def difference(before: Environment, after: Environment) -> ChangeSet:
 
 
 def _same_but_rules(old: SecurityGroup, new: SecurityGroup) -> bool:
-    plain = [msgspec.structs.replace(group, rules=(), **_PLACE) for group in (old, new)]
+    plain = [msgspec.structs.replace(group, rules=(), tags=(), **_PLACE) for group in (old, new)]
     return plain[0] == plain[1]
 
 
@@ -150,6 +150,9 @@ def _other_differences(before: Environment, after: Environment) -> list[str]:
     ]
     if plain_organization(before) != plain_organization(after):
         names.append("the organization")
+    both = (one for one in changed_keys(before.groups, after.groups) if one in before.groups and one in after.groups)
+    if any(before.groups[one].tags != after.groups[one].tags for one in both):
+        names.append("tags of groups")
     return [f"the environments also differ in {', '.join(names)}, which no change expresses"] if names else []
 
 

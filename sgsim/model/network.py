@@ -29,6 +29,7 @@ class SecurityGroup(msgspec.Struct, frozen=True):
 
     `defined` is False where only rules of the group were seen (`describe-security-group-rules` alone), so that its
     name and VPC are unknown. `classic` marks an EC2-Classic group, whose egress is open (docs/semantics.md §1.8).
+    `tags` decide no verdict, but who may change the group (docs/iam.md A3.1).
     """
 
     group_id: str
@@ -42,6 +43,7 @@ class SecurityGroup(msgspec.Struct, frozen=True):
     defined: bool = True
     classic: bool = False
     origin: str = ""
+    tags: tuple[tuple[str, str], ...] = ()
 
 
 class PrefixList(msgspec.Struct, frozen=True):

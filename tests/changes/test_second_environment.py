@@ -70,3 +70,18 @@ def test_a_broken_environment(copy: Path) -> None:
     (copy / "security-groups.json").write_text('{"SecurityGroups": [{}]}')
     with pytest.raises(EnvironmentInputError):
         read_changes(copy, read_environment(SHOP))
+
+
+def test_tags_of_a_group(copy: Path) -> None:
+    """They are read and written, and no change expresses them: a note says so, and the group stays."""
+    groups = json.loads((copy / "security-groups.json").read_text())
+    groups["SecurityGroups"][0]["Tags"] = [{"Key": "team", "Value": "shop"}, {"Key": "env", "Value": ""}]
+    (copy / "security-groups.json").write_text(json.dumps(groups))
+    second = read_environment(copy)
+    tagged = second.groups[groups["SecurityGroups"][0]["GroupId"]]
+    assert tagged.tags == (("env", ""), ("team", "shop"))
+    changes = read_changes(copy, read_environment(SHOP))
+    assert changes.changes == ()
+    assert any("differ in tags of groups" in note for note in changes.notes)
+    write_environment(second, copy.parent / "written")
+    assert read_environment(copy.parent / "written").groups[tagged.group_id].tags == tagged.tags
