@@ -7,11 +7,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sgsim.model import Address, Cidr, PrefixList
+from sgsim.model import Address, Cidr, Environment, NetworkInterface, PrefixList
+from sgsim.model.facts import AUTO_TRACKED_INTERFACE_TYPES
 from sgsim.tables.columns import PrefixLists
 from sgsim.tables.lookup import AddressIndex, NumberIndex, address_keys, split_addresses
 
-__all__ = ["Holder", "address_index", "prefix_lists"]
+__all__ = ["Holder", "Holding", "address_index", "holdings", "mirrored", "prefix_lists"]
+
+#: The addresses that an interface has in one respect, and the prefixes.
+Holding = tuple[Sequence[Address], Sequence[Cidr]]
 
 
 class Holder(NamedTuple):
@@ -21,6 +25,31 @@ class Holder(NamedTuple):
     network: int
     addresses: Sequence[Address]
     prefixes: Sequence[Cidr]
+
+
+def holdings(interface: NetworkInterface, vnis: Iterable[int]) -> dict[str, Holding]:
+    """What an interface is to be found by, under the names of the indexes; numbers are indexed like IPv4 addresses.
+
+    `vnis` are those of its mirror sessions.
+    """
+    held: dict[str, Holding] = {"addresses": (interface.addresses, interface.prefixes)}
+    if interface.public_addresses:
+        held["public_addresses"] = (interface.public_addresses, ())
+    if interface.interface_type in AUTO_TRACKED_INTERFACE_TYPES:
+        held["auto_tracked"] = held["addresses"]
+    if interface.mac is not None:
+        held["macs"] = ((Address(4, interface.mac),), ())
+    if vnis:
+        held["vnis"] = (tuple(Address(4, vni) for vni in vnis), ())
+    return held
+
+
+def mirrored(environment: Environment) -> dict[str, list[int]]:
+    """The VXLAN network identifiers of each interface's mirror sessions."""
+    vnis: dict[str, list[int]] = {}
+    for session in environment.mirror_sessions.values():
+        vnis.setdefault(session.interface_id, []).append(session.vni)
+    return vnis
 
 
 def address_index(family: int, holders: Iterable[Holder]) -> AddressIndex:
@@ -82,7 +111,8 @@ def prefix_lists(family: int, ids: Iterable[str], described: Mapping[str, Prefix
             lengths.append(length)
         offsets.append(len(starts))
     hi, lo = split_addresses(starts)
-    return PrefixLists(np.array(offsets, np.int64), hi, lo, np.array(lengths, np.int16), np.array(unresolved, np.bool_))
+    bounds = np.stack((offsets[:-1], offsets[1:]), axis=1).astype(np.int64)
+    return PrefixLists(bounds, hi, lo, np.array(lengths, np.int16), np.array(unresolved, np.bool_))
 
 
 def longest_matches(family: int, entries: Iterable[Cidr]) -> list[tuple[int, int]]:

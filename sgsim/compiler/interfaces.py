@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,69 +16,77 @@ from sgsim.model import (
     Direction,
     Environment,
     NetworkInterface,
-    SecurityGroup,
     Semantics,
     parse_address,
     parse_cidr,
 )
 from sgsim.model.facts import AUTO_TRACKED_INTERFACE_TYPES
-from sgsim.tables.columns import PORT_UNKNOWN, SERVICE_BITS, AddressRows, Interfaces, SubjectRows
 from sgsim.tables.exempt import OWN, RESOLVER, ROUTER, Services, Specials
 from sgsim.tables.lookup import split_addresses
 
-__all__ = ["interface_columns", "interface_records", "services", "specials"]
+__all__ = ["GONE", "Cards", "compile_interfaces", "services"]
 
 _CLASSIC_DNS = Cidr(*parse_address("172.16.0.23"), 32)
 _WIDTH = {4: 32, 6: 128}
 _IPV6_ROUTER = Cidr(*parse_address("fe80:ec2::1"), 128)
 
+#: The record of an interface that does not exist.
+GONE = np.array([0, 1 << 20 | 3 << 18, 0, 0, 0, 0, 0, 0], np.uint32)
 
-def interface_columns(
+
+class Cards(NamedTuple):
+    """Some interfaces, compiled: `groups`, `vpc` and `tracked` as in `tables.Interfaces`, but by position.
+
+    By family, `records` as in `FamilyTables` (first group and first special range count from 0) and `specials`.
+    """
+
+    groups: npt.NDArray[np.int32]
+    vpc: npt.NDArray[np.int32]
+    tracked: npt.NDArray[np.bool_]
+    records: dict[int, npt.NDArray[np.uint32]]
+    specials: dict[int, Specials]
+
+
+def compile_interfaces(
     interfaces: Sequence[NetworkInterface],
-    groups: Sequence[SecurityGroup | None],
+    environment: Environment,
     group_numbers: Mapping[str, int],
     vpc_numbers: Mapping[str | None, int],
-    wide: npt.NDArray[np.uint8],
-    subjects: SubjectRows,
+    classic: Set[str],
     semantics: Semantics,
-) -> Interfaces:
-    """The columns; `wide` is that of each group (see `wide_groups`)."""
+) -> Cards:
+    """Compile interfaces of an environment; `classic` are the EC2-Classic groups."""
     carried = [sorted({group_numbers[group_id] for group_id in interface.group_ids}) for interface in interfaces]
     sizes = np.array([len(numbers) for numbers in carried], np.int64)
-    offsets = np.zeros(len(interfaces) + 1, np.int32)
-    np.cumsum(sizes, out=offsets[1:])
-    flat = np.array([number for numbers in carried for number in numbers], np.int32)
-    undefined = np.array([group is None for group in groups], np.bool_)
-    classic = np.array([group is not None and group.classic for group in groups], np.bool_)
     gateway = np.array([interface.interface_type in UNFILTERED_INTERFACE_TYPES for interface in interfaces], np.bool_)
     bare = sizes == 0
-    open_egress = _any_of(classic, flat, sizes) & semantics.exempt
-    unfiltered = np.where(bare & gateway, 3, np.where(open_egress, 1 << Direction.EGRESS, 0))
-    return Interfaces(
-        offsets=offsets,
-        groups=flat,
+    unfiltered = np.where(bare & gateway, 3, 0)
+    if classic and semantics.exempt:
+        unfiltered |= np.where(
+            [not classic.isdisjoint(interface.group_ids) for interface in interfaces], 1 << Direction.EGRESS, 0
+        )
+    flags = (sizes | (bare & ~gateway) << 16 | unfiltered << 18).astype(np.uint32)
+    special = _specials(interfaces, environment, classic)
+    return Cards(
+        groups=np.array([number for numbers in carried for number in numbers], np.int32),
         vpc=np.array([vpc_numbers[interface.vpc_id] for interface in interfaces], np.int32),
-        unfiltered=unfiltered.astype(np.uint8),
-        unresolved=(bare & ~gateway) | _any_of(undefined, flat, sizes),
-        wide=_bits_of(wide, flat, sizes),
-        references=_bits_of(_direction_bits(subjects, len(groups)), flat, sizes),
         tracked=np.array(
             [interface.interface_type in AUTO_TRACKED_INTERFACE_TYPES for interface in interfaces], np.bool_
         ),
+        records={family: _records(flags, ranges, offsets) for family, (ranges, offsets) in special.items()},
+        specials={family: ranges for family, (ranges, _) in special.items()},
     )
 
 
-def interface_records(interfaces: Interfaces, special: Specials) -> npt.NDArray[np.uint32]:
-    """What rows need of their interface at once (see `FamilyTables.records`); 32 bytes an interface.
-
-    Bits of the second number: 0-15 the number of groups, 16 `unresolved`, 17 addresses that the record cannot hold,
-    18 and 19 `unfiltered`.
-    """
-    n = len(interfaces.vpc)
-    padded = np.zeros((n + 1, 8), np.uint32)  # so that the first record can be read even where there is none
-    records = padded[:n]
-    records[:, 0] = interfaces.offsets[:-1]
-    owner = np.repeat(np.arange(n), np.diff(special.offsets))
+def _records(
+    flags: npt.NDArray[np.uint32], special: Specials, offsets: npt.NDArray[np.int64]
+) -> npt.NDArray[np.uint32]:
+    """What rows need of their interface at once (see `FamilyTables.records`)."""
+    n = len(flags)
+    records = np.zeros((n, 8), np.uint32)
+    sizes = flags & 0xFFFF
+    records[:, 0] = np.cumsum(sizes) - sizes
+    owner = np.repeat(np.arange(n), np.diff(offsets))
     low, high = (half & np.uint64(0xFFFFFFFF) for half in (special.lo, special.last_lo))
     spans = (special.hi != special.last_hi) | (special.lo >> np.uint64(32) != special.last_lo >> np.uint64(32))
     low, high = np.where(spans, np.uint64(0), low), np.where(spans, np.uint64(0xFFFFFFFF), high)
@@ -93,51 +102,15 @@ def interface_records(interfaces: Interfaces, special: Specials) -> npt.NDArray[
         chosen = (special.kind == kind) & (special.hi != _IPV6_ROUTER.network >> 64)
         records[owner[chosen], column] = low[chosen]
         several |= np.bincount(owner[chosen], minlength=n) > 1
-    flags = interfaces.unresolved.astype(np.uint32) << 16 | several.astype(np.uint32) << 17
-    records[:, 1] = np.diff(interfaces.offsets) | flags | interfaces.unfiltered.astype(np.uint32) << 18
-    records[:, 6] = interfaces.wide
-    return padded.ravel()
+    records[:, 1] = flags | several.astype(np.uint32) << np.uint32(17)
+    records[:, 6], records[:, 7] = offsets[:-1], offsets[1:]
+    return records
 
 
-def _bits_of(
-    bits: npt.NDArray[np.uint8], carried: npt.NDArray[np.int32], sizes: npt.NDArray[np.int64]
-) -> npt.NDArray[np.uint8]:
-    """Per interface the disjunction of its groups' bits."""
-    result = np.zeros(len(sizes), np.uint8)
-    np.bitwise_or.at(result, np.repeat(np.arange(len(sizes)), sizes), bits[carried])
-    return result
-
-
-def _any_of(
-    flags: npt.NDArray[np.bool_], carried: npt.NDArray[np.int32], sizes: npt.NDArray[np.int64]
-) -> npt.NDArray[np.bool_]:
-    return _bits_of(flags.astype(np.uint8), carried, sizes).astype(np.bool_)
-
-
-def _direction_bits(rows: SubjectRows, groups: int) -> npt.NDArray[np.uint8]:
-    """Per group: bit `direction` set where a rule refers to a group."""
-    tables = np.repeat(np.arange(2 * groups), np.diff(rows.offsets))
-    refers = np.bincount(tables[rows.subject >= 0], minlength=2 * groups).reshape(groups, 2) > 0
-    return (refers[:, 0] | refers[:, 1] << 1).astype(np.uint8)
-
-
-def wide_groups(rows: Mapping[int, AddressRows], groups: int) -> npt.NDArray[np.uint8]:
-    """Per group: bit `direction << 2 | (family == 6) << 1 | udp` set for a rule for all addresses and all ports."""
-    bits = np.zeros(groups, np.uint8)
-    for family, part in rows.items():
-        table = np.repeat(np.arange(2 * groups), np.diff(part.offsets))
-        for udp, protocol in enumerate((TCP, UDP)):
-            base = protocol << SERVICE_BITS
-            all_ports = (part.first <= base) & (part.last >= base + PORT_UNKNOWN)
-            wide = table[(part.length == 0) & all_ports]
-            shift = (wide & 1) << 2 | (family == 6) << 1 | udp
-            np.bitwise_or.at(bits, wide >> 1, (1 << shift).astype(np.uint8))
-    return bits
-
-
-def specials(interfaces: Sequence[NetworkInterface], environment: Environment) -> dict[int, Specials]:
-    """The ranges that are special to each interface, by family."""
-    classic = {group_id for group_id, group in environment.groups.items() if group.classic}
+def _specials(
+    interfaces: Sequence[NetworkInterface], environment: Environment, classic: Set[str]
+) -> dict[int, tuple[Specials, npt.NDArray[np.int64]]]:
+    """The ranges that are special to each interface, by family, and where those of each interface are."""
     offsets: dict[int, list[int]] = {4: [0], 6: [0]}
     blocks: dict[int, list[Cidr]] = {4: [], 6: []}
     kinds: dict[int, list[int]] = {4: [], 6: []}
@@ -148,11 +121,13 @@ def specials(interfaces: Sequence[NetworkInterface], environment: Environment) -
         for family in (4, 6):
             offsets[family].append(len(kinds[family]))
     return {
-        family: Specials(
+        family: (
+            Specials(
+                *split_addresses([block.network for block in blocks[family]]),
+                *split_addresses([block.last for block in blocks[family]]),
+                np.array(kinds[family], np.uint8),
+            ),
             np.array(offsets[family], np.int64),
-            *split_addresses([block.network for block in blocks[family]]),
-            *split_addresses([block.last for block in blocks[family]]),
-            np.array(kinds[family], np.uint8),
         )
         for family in (4, 6)
     }

@@ -1,4 +1,4 @@
-"""AddressRows → Layout: every table of one family laid out for look-ups, all at once where tables are small."""
+"""Rules with CIDR peers → their tables laid out for look-ups, all at once where tables are small."""
 
 from __future__ import annotations
 
@@ -10,18 +10,35 @@ import numpy.typing as npt
 
 from sgsim.compiler.pages import PAGE_ROWS, Cuts, cut, interval_masks, side_by_side
 from sgsim.compiler.regions import Partition, blocks_of, partition
+from sgsim.compiler.rules import GroupRules
 from sgsim.compiler.trees import KEYS, Trees, build_trees
-from sgsim.tables.columns import SERVICE_BITS, AddressRows, SubjectRows
-from sgsim.tables.layout import EMPTY, HAS_SUBJECTS, PAGE, REGIONS, Layout
+from sgsim.tables.columns import SERVICE_BITS, AddressRows
+from sgsim.tables.layout import EMPTY, PAGE, REGIONS
 from sgsim.tables.lookup import address_keys, split_addresses
 
-__all__ = ["build_layout"]
+__all__ = ["ALL_CELLS", "Parts", "build_parts"]
 
 #: Dense tables in cells of 4 bytes: at most 4 MB a group and 64 MB in all, of which IPv6 may take an eighth.
 GROUP_CELLS = {4: 7 << 17, 6: 1 << 17}
 ALL_CELLS = {4: 7 << 21, 6: 1 << 21}
 
 _LAST_SERVICE = (256 << SERVICE_BITS) - 1
+
+
+class Parts(NamedTuple):
+    """Tables laid out, as arrays of a `Layout` that counts from 0 everywhere; pages are counted as pages."""
+
+    headers: npt.NDArray[np.int32]
+    pages: npt.NDArray[np.int32]
+    regions: npt.NDArray[np.int32]
+    nodes: npt.NDArray[np.int32]
+    lines: npt.NDArray[np.uint32]
+    covered: npt.NDArray[np.bool_]
+    page_rules: npt.NDArray[np.uint64]
+    node_rows: npt.NDArray[np.int32]
+    keys_hi: npt.NDArray[np.uint64]
+    keys_lo: npt.NDArray[np.uint64]
+    cells: int
 
 
 class _Blocks(NamedTuple):
@@ -68,25 +85,25 @@ class _Budget:
         return True
 
 
-def build_layout(family: int, rows: AddressRows, subjects: SubjectRows) -> Layout:
-    """Lay out every table; linear in rules but for the dense tables, which are capped."""
-    return _Builder(family, rows, subjects).layout()
+def build_parts(family: int, rules: GroupRules, cells: int) -> Parts:
+    """Lay out every table; linear in rules but for the dense tables, which get at most so many cells."""
+    return _Builder(family, rules, cells).parts()
 
 
 class _Builder:
-    def __init__(self, family: int, rows: AddressRows, subjects: SubjectRows) -> None:
-        self.family, self.rows = family, rows
-        self.tables = len(rows.offsets) - 1
-        self.counts = np.diff(rows.offsets)
-        self.has_subjects = np.diff(subjects.offsets) > 0
+    def __init__(self, family: int, rules: GroupRules, cells: int) -> None:
+        self.family, self.rules, self.rows, self.offsets = family, rules, rules.rows[family], rules.offsets[family]
+        rows = self.rows
+        self.tables = len(self.offsets) - 1
+        self.counts = np.diff(self.offsets)
         self.blocks = _blocks(family, rows)
-        self.budget = _Budget(family, ALL_CELLS[family])
+        self.budget = _Budget(family, cells)
         self.page = np.full(len(rows.rule), -1, np.int64)
         self.node = np.full(len(rows.rule), -1, np.int64)
         self.lines: list[npt.NDArray[np.uint32]] = []
         self.line_count = 0
 
-    def layout(self) -> Layout:
+    def parts(self) -> Parts:
         small = np.flatnonzero((self.counts > 0) & (self.counts <= PAGE_ROWS))
         page_of_table = np.full(self.tables, -1, np.int64)
         page_of_table[small] = np.arange(len(small))
@@ -94,14 +111,17 @@ class _Builder:
         self.page = page_of_table[table_of_row]
         large = self._cut_large(len(small))
         headers = np.zeros((self.tables, 16), np.int32)
-        headers[:, 0] = np.where(self.counts == 0, EMPTY, PAGE) | np.where(self.has_subjects, HAS_SUBJECTS, 0)
+        headers[:, 0] = np.where(self.counts == 0, EMPTY, PAGE) | self.rules.flags[self.family]
+        for column, offsets in ((1, self.offsets), (3, self.rules.subject_offsets)):
+            headers[:, column], headers[:, column + 1] = offsets[:-1], offsets[1:]
         pages, page_rules, keys = self._pages(len(small) + sum(len(table.parts.pages) for table in large))
         headers[small, 8:] = pages[: len(small)]
         regions, region_keys = self._regions(large, headers, len(keys[0]))
         nodes, node_rows, covered = self._nodes(large)
         self._dense(large, headers)
-        return Layout(
-            directory=np.concatenate((headers.ravel(), pages.ravel())),
+        return Parts(
+            headers=headers,
+            pages=pages,
             regions=regions,
             nodes=nodes,
             lines=_aligned(np.concatenate([*self.lines, np.zeros(KEYS, np.uint32)])),
@@ -111,7 +131,6 @@ class _Builder:
             keys_hi=np.concatenate((keys[0], region_keys[0])),
             keys_lo=np.concatenate((keys[1], region_keys[1])),
             cells=self.budget.used,
-            pages_at=headers.size,
         )
 
     def _add(self, trees: Trees) -> npt.NDArray[np.int64]:
@@ -142,7 +161,7 @@ class _Builder:
 
     def _cut(self, table: int) -> _Large:
         rows = self.rows
-        here = slice(int(rows.offsets[table]), int(rows.offsets[table + 1]))
+        here = slice(int(self.offsets[table]), int(self.offsets[table + 1]))
         first, length = self.blocks.first[here], rows.length[here]
         order = np.lexsort((length, first))
         first, last, length = first[order], self.blocks.last[here][order], length[order]
@@ -217,16 +236,16 @@ class _Builder:
             regions.extend((page + table.first_page if page >= 0 else -1, node) for _, page, node in listed)
         number = np.array([table.table for table in large], np.int64)
         headers[number, 0] += REGIONS - PAGE
-        headers[number, 3] = [table.first_region for table in large]
-        headers[number, 4] = [table.first_node for table in large]
-        headers[number, 8] = [len(table.parts.pages) for table in large]
+        headers[number, 10] = [table.first_region for table in large]
+        headers[number, 11] = [table.first_node for table in large]
+        headers[number, 5] = [len(table.parts.pages) > 0 for table in large]
         bounds = np.array(offsets, np.int64)
         if self.family == 4:
             trees = build_trees(np.array(keys, np.uint32), bounds)
-            headers[number, 1], headers[number, 2] = self._add(trees), trees.depth
+            headers[number, 8], headers[number, 9] = self._add(trees), trees.depth
             keys = []
         else:
-            headers[number, 1], headers[number, 2] = keys_before + bounds[:-1], np.diff(bounds)
+            headers[number, 8], headers[number, 9] = keys_before + bounds[:-1], np.diff(bounds)
         return np.array(regions, np.int32).reshape(-1, 2), split_addresses(keys)
 
     def _nodes(self, large: list[_Large]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.bool_]]:
@@ -260,8 +279,8 @@ class _Builder:
         services = self._service_cuts(len(dense), owner, chosen)
         trees = build_trees(services.keys.astype(np.uint32), services.offsets)
         tables = np.array([table.table for table in dense], np.int64)
-        headers[tables, 5], headers[tables, 6] = self._add(trees), trees.depth
-        headers[tables, 7] = np.diff(services.offsets) + 1
+        headers[tables, 12], headers[tables, 13] = self._add(trees), trees.depth
+        headers[tables, 14] = np.diff(services.offsets) + 1
         headers[tables, 15] = [table.first_cell for table in dense]
 
 

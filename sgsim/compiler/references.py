@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import numpy as np
+import numpy.typing as npt
 
 from sgsim.compiler.rules import Subjects
-from sgsim.model import Cidr, Environment, Semantics, parse_cidr
+from sgsim.model import Cidr, Environment, GroupPeer, Semantics, parse_cidr
 from sgsim.tables.lookup import address_keys, split_addresses
 from sgsim.tables.references import AddressRanges, PeeringStatus, References
 
-__all__ = ["references", "vpc_ids"]
+__all__ = ["reference_columns", "references", "vpc_ids"]
 
 _RFC1918 = tuple(parse_cidr(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
 
@@ -24,9 +25,28 @@ def references(
     vpc_numbers: Mapping[str | None, int],
 ) -> References:
     """Every reference that a rule makes, and which VPCs references reach from which."""
+    own_ranges = [cidr for vpc in environment.vpcs.values() for cidr in vpc.cidrs]
+    return References(
+        *reference_columns(environment, subjects.references, group_numbers, vpc_numbers),
+        _peerings(environment, vpc_numbers),
+        environment.peerings_described,
+        _attachments(environment, vpc_numbers),
+        _ranges(4, (*_RFC1918, *own_ranges)),
+        (_ranges(4, semantics.behind_middlebox), _ranges(6, semantics.behind_middlebox)),
+        semantics.delegated_prefixes_are_members,
+    )
+
+
+def reference_columns(
+    environment: Environment,
+    named: Iterable[tuple[GroupPeer, str | None, str | None]],
+    group_numbers: Mapping[str, int],
+    vpc_numbers: Mapping[str | None, int],
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
+    """`target`, `vpc`, `status` and `open` of some of `Subjects.references`."""
     target, vpc, status, may_have_unseen = [], [], [], []
     closed: dict[tuple[str | None, str | None], bool] = {}
-    for peer, account_id, region in subjects.references:
+    for peer, account_id, region in named:
         owner = (account_id, region)
         if owner not in closed:
             closed[owner] = environment.is_closed(account_id, region)
@@ -34,18 +54,11 @@ def references(
         vpc.append(-1 if peer.vpc_id is None else vpc_numbers[peer.vpc_id])
         status.append(_status(peer.peering_status))
         may_have_unseen.append(not closed[owner])
-    own_ranges = [cidr for vpc in environment.vpcs.values() for cidr in vpc.cidrs]
-    return References(
+    return (
         np.array(target, np.int32),
         np.array(vpc, np.int32),
         np.array(status, np.uint8),
         np.array(may_have_unseen, np.bool_),
-        _peerings(environment, vpc_numbers),
-        environment.peerings_described,
-        _attachments(environment, vpc_numbers),
-        _ranges(4, (*_RFC1918, *own_ranges)),
-        (_ranges(4, semantics.behind_middlebox), _ranges(6, semantics.behind_middlebox)),
-        semantics.delegated_prefixes_are_members,
     )
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -31,8 +31,9 @@ from sgsim.tables.columns import (
     AddressRows,
     SubjectRows,
 )
+from sgsim.tables.layout import HAS_SUBJECTS, REFERS, UNDEFINED, WIDE_SHIFT
 
-__all__ = ["RuleColumns", "Subjects", "address_rows", "rule_columns", "subject_rows"]
+__all__ = ["GroupRules", "Subjects", "group_rules", "listed", "ranks"]
 
 _LOW = (1 << 64) - 1
 _PORTS, _ICMP, _NEITHER = (TCP, UDP), (1, 58), (-1, -1)
@@ -60,15 +61,66 @@ class Subjects:
         return -1 - self.prefix_lists.setdefault(peer.prefix_list_id, len(self.prefix_lists))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class RuleColumns:
-    """All rules of an environment, by group in the order of `groups`, ascending id inside a group and direction.
+class GroupRules(NamedTuple):
+    """The rules of some groups, numbered in the order in which they were given; tables are numbered by group.
 
-    `table` int64: see `sgsim.tables.columns`. `first`, `last` uint32: services. `order` uint64 without its prefix bits.
-    `peers` are the rules' peers as they are. `rule_ids` are the ids; the position in it is the rule's index.
+    `rows` and `offsets` by family: table t has the rows `offsets[family][t]:offsets[family][t + 1]`, and so it is with
+    `subjects`. `flags` int32: by family, those of each table (see `tables.layout`).
     """
 
-    rule_ids: list[str]
+    rows: dict[int, AddressRows]
+    offsets: dict[int, npt.NDArray[np.int64]]
+    subjects: SubjectRows
+    subject_offsets: npt.NDArray[np.int64]
+    flags: dict[int, npt.NDArray[np.int32]]
+
+    def sizes(self) -> npt.NDArray[np.int64]:
+        """How many rules each group has in its busier direction."""
+        sizes = sum(np.diff(offsets) for offsets in (self.offsets[4], self.offsets[6], self.subject_offsets))
+        busier: npt.NDArray[np.int64] = np.asarray(sizes, np.int64).reshape(-1, 2).max(axis=1, initial=0)
+        return busier
+
+
+def group_rules(
+    groups: Sequence[SecurityGroup | None], rules: Sequence[Sequence[SecurityGroupRule]], subjects: Subjects
+) -> GroupRules:
+    """Compile the rules of each group, which stand in the order of their tables.
+
+    None stands for a group that is not described. What rules name is numbered in `subjects`.
+    """
+    columns = _rule_columns(rules)
+    rows, offsets = {}, {}
+    for family in (4, 6):
+        rows[family], offsets[family] = _address_rows(columns, family)
+    by_subject, subject_offsets = _subject_rows(columns, subjects, groups)
+    flags = np.repeat(np.array([0 if group is not None else UNDEFINED for group in groups], np.int32), 2)
+    flags |= np.where(np.diff(subject_offsets) > 0, HAS_SUBJECTS, 0).astype(np.int32)
+    table = np.repeat(np.arange(2 * len(groups)), np.diff(subject_offsets))
+    flags[table[by_subject.subject >= 0]] |= REFERS
+    every = {family: flags | _wide(rows[family], offsets[family]) for family in (4, 6)}
+    return GroupRules(rows, offsets, by_subject, subject_offsets, every)
+
+
+def _wide(rows: AddressRows, offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+    """The flags from WIDE_SHIFT on, of both tables of each group."""
+    bits = np.zeros((len(offsets) - 1) // 2, np.int32)
+    every = np.flatnonzero(rows.length == 0)
+    table = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))[every]
+    for udp, protocol in enumerate((TCP, UDP)):
+        base = protocol << SERVICE_BITS
+        wide = table[(rows.first[every] <= base) & (rows.last[every] >= base + PORT_UNKNOWN)]
+        np.bitwise_or.at(bits, wide >> 1, (1 << (WIDE_SHIFT + ((wide & 1) << 1 | udp))).astype(np.int32))
+    return np.repeat(bits, 2)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _RuleColumns:
+    """Rules in the order in which they were given.
+
+    `table` int64: see `sgsim.tables.columns`. `first`, `last` uint32: services. `order` uint64 without its prefix bits.
+    `peers` are the rules' peers as they are.
+    """
+
     table: npt.NDArray[np.int64]
     first: npt.NDArray[np.uint32]
     last: npt.NDArray[np.uint32]
@@ -76,32 +128,25 @@ class RuleColumns:
     peers: list[Any]
     tables: int
 
-    def __len__(self) -> int:
-        return len(self.rule_ids)
+
+def listed(group: SecurityGroup | None) -> list[SecurityGroupRule]:
+    """A group's rules in the order in which they are compiled at first: ingress, egress, ascending id."""
+    return [] if group is None else sorted(group.rules, key=_by_direction_and_id)
 
 
-def rule_columns(groups: Sequence[SecurityGroup | None]) -> RuleColumns:
-    """The rules of the groups; None stands for a group that is not described."""
-    rules: list[SecurityGroupRule] = []
-    group_sizes = np.zeros(len(groups), np.int64)
-    for position, group in enumerate(groups):
-        if group is not None:
-            rules.extend(sorted(group.rules, key=_by_direction_and_id))
-            group_sizes[position] = len(group.rules)
-    rule_ids = [rule.rule_id for rule in rules]
+def _rule_columns(groups: Sequence[Sequence[SecurityGroupRule]]) -> _RuleColumns:
+    rules = list(chain.from_iterable(groups))
     direction = np.array([rule.direction for rule in rules], np.int64)
     protocol = np.array([-1 if rule.protocol is None else rule.protocol for rule in rules], np.int64)
     ports = [rule.ports or _NEITHER for rule in rules]
     icmp = [_icmp(rule) for rule in rules]
     first, last = service_intervals(protocol, _pairs(ports), _pairs(icmp))
-    order = (last - first).astype(np.uint64) << np.uint64(ORDER_WIDTH_SHIFT) | ranks(rule_ids)
-    table = np.repeat(np.arange(len(groups), dtype=np.int64) * 2, group_sizes) + direction
-    return RuleColumns(
-        rule_ids,
-        table,
+    sizes = np.fromiter(map(len, groups), np.int64, len(groups))
+    return _RuleColumns(
+        np.repeat(np.arange(len(groups), dtype=np.int64) * 2, sizes) + direction,
         first.astype(np.uint32),
         last.astype(np.uint32),
-        order,
+        (last - first).astype(np.uint64) << np.uint64(ORDER_WIDTH_SHIFT),
         [rule.peer for rule in rules],
         2 * len(groups),
     )
@@ -139,7 +184,7 @@ def service_intervals(
     return np.where(every, 0, first), np.where(every, (256 << SERVICE_BITS) - 1, last)
 
 
-def ranks(texts: Sequence[str]) -> npt.NDArray[np.uint64]:
+def ranks(texts: Sequence[str]) -> npt.NDArray[np.int64]:
     """The position of each text in sorted order."""
     n = len(texts)
     order: npt.NDArray[np.int64]
@@ -147,20 +192,20 @@ def ranks(texts: Sequence[str]) -> npt.NDArray[np.uint64]:
         order = np.argsort(np.array(texts, "S"), kind="stable")
     else:
         order = np.array(sorted(range(n), key=texts.__getitem__), np.int64)
-    rank = np.empty(n, np.uint64)
-    rank[order] = np.arange(n, dtype=np.uint64)
+    rank = np.empty(n, np.int64)
+    rank[order] = np.arange(n)
     return rank
 
 
-def table_offsets(table: npt.NDArray[np.int64], tables: int) -> npt.NDArray[np.int64]:
+def _table_offsets(table: npt.NDArray[np.int64], tables: int) -> npt.NDArray[np.int64]:
     """Where each table's rows begin and end, for rows sorted by table."""
     offsets = np.zeros(tables + 1, np.int64)
     np.cumsum(np.bincount(table, minlength=tables), out=offsets[1:])
     return offsets
 
 
-def address_rows(columns: RuleColumns, family: int) -> AddressRows:
-    """The rules of one family whose peer is a CIDR block."""
+def _address_rows(columns: _RuleColumns, family: int) -> tuple[AddressRows, npt.NDArray[np.int64]]:
+    """The rules of one family whose peer is a CIDR block, and where those of each table are."""
     peers = columns.peers
     where = [position for position, peer in enumerate(peers) if type(peer) is CidrPeer and peer.cidr.family == family]
     rows = np.array(where, np.int64)
@@ -173,8 +218,7 @@ def address_rows(columns: RuleColumns, family: int) -> AddressRows:
         lo = np.array([cidr.network & _LOW for cidr in cidrs], np.uint64)
     length = np.array([cidr.prefix_length for cidr in cidrs], np.uint8)
     prefix_order = (128 - length.astype(np.uint64)) << np.uint64(ORDER_PREFIX_SHIFT)
-    return AddressRows(
-        table_offsets(columns.table[rows], columns.tables),
+    made = AddressRows(
         hi,
         lo,
         length,
@@ -183,9 +227,12 @@ def address_rows(columns: RuleColumns, family: int) -> AddressRows:
         rows.astype(np.int32),
         columns.order[rows] | prefix_order,
     )
+    return made, _table_offsets(columns.table[rows], columns.tables)
 
 
-def subject_rows(columns: RuleColumns, subjects: Subjects, groups: Sequence[SecurityGroup | None]) -> SubjectRows:
+def _subject_rows(
+    columns: _RuleColumns, subjects: Subjects, groups: Sequence[SecurityGroup | None]
+) -> tuple[SubjectRows, npt.NDArray[np.int64]]:
     """The rules whose peer is a group or a prefix list; numbers what they name in `subjects`."""
     where, numbers = [], []
     for position, peer in enumerate(columns.peers):
@@ -196,16 +243,11 @@ def subject_rows(columns: RuleColumns, subjects: Subjects, groups: Sequence[Secu
             numbers.append(subjects.number(peer, group))
     rows, subject = np.array(where, np.int64), np.array(numbers, np.int32)
     reference = np.uint64(ORDER_REFERENCE << ORDER_PREFIX_SHIFT)
-    return SubjectRows(
-        table_offsets(columns.table[rows], columns.tables),
+    made = SubjectRows(
         subject,
         columns.first[rows],
         columns.last[rows],
         rows.astype(np.int32),
         columns.order[rows] | np.where(subject >= 0, reference, np.uint64(0)),
     )
-
-
-def listed(mapping: Mapping[str, SecurityGroup], ids: Iterable[str]) -> list[SecurityGroup | None]:
-    """Groups in the order of their ids, None where not described."""
-    return [mapping.get(group_id) for group_id in ids]
+    return made, _table_offsets(columns.table[rows], columns.tables)

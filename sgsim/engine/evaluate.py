@@ -14,6 +14,7 @@ from sgsim.engine.stores import Store
 from sgsim.flows import NO_INTERFACE, FlowBlock, FlowTable
 from sgsim.tables import RuleTables
 from sgsim.tables.lookup import address_keys
+from sgsim.tables.slots import slots_of
 from sgsim.verdicts import MatchSets, RuleVerdicts
 
 __all__ = ["evaluate"]
@@ -122,10 +123,11 @@ def _together(parts: list[_Part], out: _Columns) -> MatchSets:
 def _keep_auto_tracked(tables: RuleTables, block: FlowBlock, untracked: npt.NDArray[np.bool_]) -> None:
     """Connections whose type of interface, at either end, says so are tracked after all (docs/semantics.md §2.1)."""
     index = tables.family(block.family).auto_tracked
-    if not len(index.points) and not len(index.starts):
+    if not len(index.points) and not index.delegates:
         return
     rows = np.flatnonzero(untracked[block.row])
     interface = block.interface[rows]
     keys = address_keys(block.family, *remotes(block, rows))
-    far = index.find(keys, tables.interfaces.vpc[interface]) != NO_INTERFACE
-    untracked[block.row[rows[far | tables.interfaces.tracked[interface]]]] = False
+    carriers = tables.interfaces
+    far = index.find(keys, carriers.vpcs(interface)) != NO_INTERFACE
+    untracked[block.row[rows[far | carriers.tracked[slots_of(carriers.chunks, interface)]]]] = False

@@ -9,7 +9,7 @@ once for all rows that share VPC, direction and address.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -68,7 +68,7 @@ def find_peers(
     """The other end of each row judged at `interface` in one direction, as PEER has it (see `match_context`)."""
     references, index = tables.references, tables.family(family).addresses
     keys = address_keys(family, hi, lo)
-    networks = tables.interfaces.vpc[interface]
+    networks = tables.interfaces.vpcs(interface)
     peer = index.find(keys, networks)
     if not references.delegated_prefixes_are_members:
         by_prefix = (peer >= 0) & (index.find(keys, networks, prefixes=False) != peer)
@@ -96,13 +96,18 @@ class _Resolver:
 
     def __init__(self, tables: RuleTables, family: int, direction: int, entries: PeerEntries) -> None:
         self._index = tables.family(family).addresses
-        self._interfaces = tables.interfaces
+        self._tables = tables
         self._references = tables.references
         self._family, self._direction = family, direction
         self._entries = entries
-        self._by_target: dict[int, list[int]] = {}
+
+    @cached_property
+    def _by_target(self) -> dict[int, list[int]]:
+        """The references that name each group."""
+        naming: dict[int, list[int]] = {}
         for reference, target in enumerate(self._references.target.tolist()):
-            self._by_target.setdefault(target, []).append(reference)
+            naming.setdefault(target, []).append(reference)
+        return naming
 
     def unseen(self, networks: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
         """Addresses that no known interface has and that could be one's private address."""
@@ -136,11 +141,12 @@ class _Resolver:
 
     def _known_truths(self, key: npt.NDArray[Any], own: int) -> Truths:
         addressed, delegated = self._index.all_of(key)
-        holders = [(holder, int(self._interfaces.vpc[holder])) for holder in sorted({*addressed, *delegated})]
+        having = sorted({*addressed, *delegated})
+        holders = list(zip(having, self._tables.interfaces.vpcs(np.array(having, np.int64)).tolist()))
         members: dict[int, set[int]] = {}
         for holder, _ in holders:
             if holder in addressed or self._references.delegated_prefixes_are_members:
-                for target in self._groups_of(holder):
+                for target in self._tables.groups_of(holder):
                     members.setdefault(target, set()).add(holder)
         # Only references to a group that some holder carries, or that may have unseen members, can match.
         candidates = {reference for target in members for reference in self._by_target.get(target, ())}
@@ -157,11 +163,6 @@ class _Resolver:
             if truth:
                 truths[reference] = truth
         return truths
-
-    def _groups_of(self, interface: int) -> list[int]:
-        offsets = self._interfaces.offsets
-        carried: list[int] = self._interfaces.groups[offsets[interface] : offsets[interface + 1]].tolist()
-        return carried
 
     def _truth(self, reference: int, own: int, holders: list[tuple[int, int]], carriers: set[int]) -> int | None:
         """Whether a reference matches, by the interfaces that have the address; None where none is within reach."""

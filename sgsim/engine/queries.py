@@ -58,12 +58,12 @@ def _tables(tables: RuleTables, family: int) -> dict[str, Any]:
     layout, rows, by_subject, lists = part.layout, part.rows, tables.subject_rows, part.prefix_lists
     return {
         "RECORDS": part.records,
+        "INTERFACE_CHUNKS": tables.interfaces.chunks,
         "GROUPS": tables.interfaces.groups,
-        "GROUP_OFFSETS": tables.interfaces.offsets,
         "EXEMPT": int(tables.exempt),
         "UNTRACKED": int(tables.untracked_flows),
+        "TABLE_CHUNKS": layout.chunks,
         "DIRECTORY": layout.directory,
-        "PAGES_AT": layout.pages_at,
         "REGIONS": layout.regions,
         "NODES": layout.nodes,
         "LINES": layout.lines,
@@ -72,7 +72,6 @@ def _tables(tables: RuleTables, family: int) -> dict[str, Any]:
         "NODE_ROWS": layout.node_rows,
         "KEYS_HI": layout.keys_hi,
         "KEYS_LO": layout.keys_lo,
-        "RULE_OFFSETS": rows.offsets,
         "RULE_HI": rows.hi,
         "RULE_LO": rows.lo,
         "RULE_LENGTH": rows.length,
@@ -80,19 +79,18 @@ def _tables(tables: RuleTables, family: int) -> dict[str, Any]:
         "RULE_LAST": rows.last,
         "RULE": rows.rule,
         "RULE_ORDER": rows.order,
-        "SUBJECT_OFFSETS": by_subject.offsets,
+        "RANK": tables.rank,
         "SUBJECT": by_subject.subject,
         "SUBJECT_FIRST": by_subject.first,
         "SUBJECT_LAST": by_subject.last,
         "SUBJECT_RULE": by_subject.rule,
         "SUBJECT_ORDER": by_subject.order,
-        "LIST_OFFSETS": lists.offsets,
+        "LIST_BOUNDS": lists.bounds,
         "LIST_HI": lists.hi,
         "LIST_LO": lists.lo,
         "LIST_LENGTH": lists.length,
         "LIST_UNRESOLVED": lists.unresolved,
         "TARGET": tables.references.target,
-        "SPECIAL_OFFSETS": part.specials.offsets,
         "SPECIAL_HI": part.specials.hi,
         "SPECIAL_LO": part.specials.lo,
         "SPECIAL_LAST_HI": part.specials.last_hi,
@@ -128,16 +126,29 @@ def peers_of(tables: RuleTables, block: FlowBlock) -> dict[str, npt.NDArray[Any]
 
 def _peers(tables: RuleTables, block: FlowBlock, entries: PeerEntries) -> npt.NDArray[np.int32]:
     """Who is at the other end of every row whose interface has rules that refer to groups; empty if none has."""
-    if not tables.interfaces.references.any():
+    if not len(tables.references.target):
         return np.empty(0, np.int32)
-    known = np.flatnonzero(block.interface >= 0)
-    refers = tables.interfaces.references[block.interface[known]]
-    peer = np.empty(0, np.int32)
+    asked = np.flatnonzero(_referring(tables, block))
+    peer = np.full(len(block) if len(asked) else 0, NOT_MEMBER, np.int32)
     for direction in (INGRESS, EGRESS):
-        rows = known[(block.direction[known] == direction) & (refers >> direction & 1 != 0)]
+        rows = asked[block.direction[asked] == direction]
         if len(rows):
-            if not len(peer):
-                peer = np.full(len(block), NOT_MEMBER, np.int32)
             hi, lo = remotes(block, rows)
             peer[rows] = find_peers(tables, block.family, direction, block.interface[rows], hi, lo, entries)
     return peer
+
+
+def _referring(tables: RuleTables, block: FlowBlock) -> npt.NDArray[np.bool_]:
+    """Whether rules that refer to groups are asked about each row."""
+    from sgsim.kernels.match_slots import mark_referring
+
+    if int(block.interface.max(initial=-1)) >= len(tables.interface_ids) or int(block.direction.max(initial=0)) > 1:
+        raise ValueError("a row of the flow table has an interface or direction that does not exist")
+    refers = np.zeros(len(block), np.bool_)
+    part, carriers = tables.family(block.family), tables.interfaces
+    layout = part.layout
+    mark_referring(
+        *(block.interface, block.direction, carriers.chunks, part.records, carriers.groups),
+        *(layout.chunks, layout.directory, refers),
+    )
+    return refers

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from sgsim.flows import NO_INTERFACE
 from sgsim.kernels.tracking_layout import Addresses
 from sgsim.model import NetworkInterface
-from sgsim.tables.lookup import AddressIndex
+from sgsim.tables.layers import AddressLayers
 
 if TYPE_CHECKING:
     from sgsim.engine.snapshot import Snapshot
@@ -83,13 +83,13 @@ class Resolver:
         self._private = _AddressBook(
             _points(indexes),
             lambda family, hi, lo: tables.find_address(family, hi, lo, vpc_id),
-            complete=not any(len(index.starts) for index in indexes.values()),
+            complete=not any(index.delegates for index in indexes.values()),
         )
         self._public = _AddressBook(
             _points({family: tables.family(family).public_addresses for family in (4, 6)}),
             lambda family, hi, lo: tables.find_public_address(family, hi, lo, vpc_id),
         )
-        self._macs = _AddressBook(_mac_columns(tables.macs.keys), lambda _, __, lo: tables.find_mac(lo))
+        self._macs = _AddressBook(_mac_columns(tables.macs.points), lambda _, __, lo: tables.find_mac(lo))
         self._absent = vantage is not None and vantage not in self._interfaces
         self._vantage = None if vantage is None or self._absent else self._tables.interface_ids.index(vantage)
 
@@ -170,7 +170,7 @@ class _AddressBook:
         return found
 
 
-def _points(indexes: dict[int, AddressIndex]) -> Addresses:
+def _points(indexes: dict[int, AddressLayers]) -> Addresses:
     """The addresses in the index of each family, as columns."""
     halves = [
         np.stack([np.zeros(len(points), np.uint64), points], axis=1)

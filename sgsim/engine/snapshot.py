@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from threading import Lock
 
-from sgsim.compiler import compile_environment
-from sgsim.model import Environment, Semantics
+from sgsim.compiler import compile_changes, compile_environment
+from sgsim.model import Environment, NetworkInterface, Semantics
 from sgsim.model.apply import apply
 from sgsim.model.changes import Change, ChangeSet
 from sgsim.tables import RuleTables
@@ -29,9 +29,17 @@ class Snapshot:
         chosen = Semantics() if semantics is None else semantics
         return cls(environment, chosen, compile_environment(environment, chosen), version)
 
+    def interfaces(self) -> list[NetworkInterface]:
+        """Every interface by its index; one without anything where there is none any more."""
+        known = self.environment.interfaces
+        return [known.get(name) or NetworkInterface(name) for name in self.tables.interface_ids]
+
     def apply(self, changes: ChangeSet | Change) -> Snapshot:
         """The next version, after all of the changes; this one stays as it is. Raises ChangeError as `model.apply`."""
-        return Snapshot.of(apply(self.environment, changes), self.semantics, self.version + 1)
+        after = apply(self.environment, changes)
+        listed = changes.changes if isinstance(changes, ChangeSet) else (changes,)
+        tables = compile_changes(self.tables, self.environment, after, listed, self.semantics)
+        return Snapshot(after, self.semantics, tables, self.version + 1)
 
 
 class Engine:

@@ -25,10 +25,10 @@ from sgsim.kernels.match_context import (
     SPECIAL_LAST_HI,
     SPECIAL_LAST_LO,
     SPECIAL_LO,
-    SPECIAL_OFFSETS,
     SRC,
     SRCPORT,
 )
+from sgsim.kernels.match_slots import record_of
 
 __all__ = ["is_exempt", "remote_hi", "remote_lo"]
 
@@ -39,7 +39,9 @@ _BROADCAST = np.uint64(0xFFFFFFFF)
 
 @helper
 def is_exempt(c: Number, row: Number) -> Number:
-    """Whether a row is traffic that security groups never see at its interface."""
+    """Whether a row is traffic that security groups never see at its interface; nothing is where that is gone."""
+    if get_u32(record_of(c, get_i32(get_i64(c, INTERFACE), row)), 1) >> 20 & 1 != 0:
+        return False
     src_kinds, dst_kinds = kinds(c, SRC, row), kinds(c, DST, row)
     if src_kinds & dst_kinds & _OWN != 0:
         return True
@@ -92,9 +94,9 @@ def kinds(c: Number, column: Number, row: Number) -> Number:
     hi, lo = upper(c, column, row), lower(c, column, row)
     first_hi, first_lo = get_i64(c, SPECIAL_HI), get_i64(c, SPECIAL_LO)
     last_hi, last_lo = get_i64(c, SPECIAL_LAST_HI), get_i64(c, SPECIAL_LAST_LO)
-    interface, offsets = get_i32(get_i64(c, INTERFACE), row), get_i64(c, SPECIAL_OFFSETS)
+    record = record_of(c, get_i32(get_i64(c, INTERFACE), row))
     found = 0
-    for i in range(get_i64(offsets, interface), get_i64(offsets, interface + 1)):
+    for i in range(get_u32(record, 6), get_u32(record, 7)):
         low, high = get_u64(first_hi, i), get_u64(last_hi, i)
         after_first = hi > low or (hi == low and lo >= get_u64(first_lo, i))
         before_last = hi < high or (hi == high and lo <= get_u64(last_lo, i))

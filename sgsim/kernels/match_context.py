@@ -24,42 +24,35 @@ __all__ = ["BLOCK", "PAIRS", "Context"]
 #: TRUTH_REFERENCES[TRUTH_OFFSETS[k]:TRUTH_OFFSETS[k + 1]], int32, with TRUTHS uint8: 1 may match, 2 surely matches; all
 #: others do not match.
 (
-    RECORDS, GROUPS, GROUP_OFFSETS, EXEMPT, UNTRACKED, DIRECTORY, PAGES_AT, REGIONS, NODES, LINES, COVERED,
-    PAGE_RULES, NODE_ROWS, KEYS_HI, KEYS_LO, RULE_OFFSETS, RULE_HI, RULE_LO, RULE_LENGTH, RULE_FIRST,
-    RULE_LAST, RULE, RULE_ORDER, SUBJECT_OFFSETS, SUBJECT, SUBJECT_FIRST, SUBJECT_LAST, SUBJECT_RULE,
-    SUBJECT_ORDER, LIST_OFFSETS, LIST_HI, LIST_LO, LIST_LENGTH, LIST_UNRESOLVED, TARGET, TRUTH_OFFSETS,
-    TRUTH_REFERENCES, TRUTHS,
-) = range(15, 53)  # fmt: skip
+    INTERFACE_CHUNKS, RECORDS, GROUPS, EXEMPT, UNTRACKED, TABLE_CHUNKS, DIRECTORY, REGIONS, NODES, LINES, COVERED,
+    PAGE_RULES, NODE_ROWS, KEYS_HI, KEYS_LO, RULE_HI, RULE_LO, RULE_LENGTH, RULE_FIRST, RULE_LAST, RULE,
+    RULE_ORDER, RANK, SUBJECT, SUBJECT_FIRST, SUBJECT_LAST, SUBJECT_RULE, SUBJECT_ORDER, LIST_BOUNDS, LIST_HI,
+    LIST_LO, LIST_LENGTH, LIST_UNRESOLVED, TARGET, TRUTH_OFFSETS, TRUTH_REFERENCES, TRUTHS,
+) = range(15, 52)  # fmt: skip
 #: Exempt traffic: see `tables.exempt`.
 (
-    SPECIAL_OFFSETS, SPECIAL_HI, SPECIAL_LO, SPECIAL_LAST_HI, SPECIAL_LAST_LO, SPECIAL_KIND, SERVICES_USED,
-    SERVICES_HI, SERVICES_LO, SERVICES_PROTOCOL, SERVICES_PORT, LINK_LOCAL, DHCP,
-) = range(53, 66)  # fmt: skip
+    SPECIAL_HI, SPECIAL_LO, SPECIAL_LAST_HI, SPECIAL_LAST_LO, SPECIAL_KIND, SERVICES_USED, SERVICES_HI,
+    SERVICES_LO, SERVICES_PROTOCOL, SERVICES_PORT, LINK_LOCAL, DHCP,
+) = range(52, 64)  # fmt: skip
 #: The store of answers (see `match_store`): arrays, how many are used, and how many fit. LARGEST: no row matches more
 #: rules; MAYBES: scratch for so many, int32.
 (
     SLOTS, INFO, ORDER, OFFSETS, MEMBERS, CELLS, USED_SLOTS, USED_ANSWERS, USED_MEMBERS, MOST_SLOTS,
     MOST_ANSWERS, MOST_MEMBERS, LARGEST, MAYBES,
-) = range(66, 80)  # fmt: skip
+) = range(64, 78)  # fmt: skip
 #: Results by ROW; REST int64: positions of rows that only the scan can answer, REST_USED of them.
 (
     ACTION, REASON, MATCH_SET, POSSIBLE_SET, DECIDING, UNTRACKED_OUT, REST, REST_USED, START, STOP,
-) = range(80, 90)  # fmt: skip
+) = range(78, 88)  # fmt: skip
 #: Scratch, per row of the block: LOW uint32 (last 32 bits of the remote address), HI, LO uint64, SERVICE uint32,
-#: STATE uint8, ANSWER int32. Lists, int32 each, with their lengths: (row, table) pairs; pages, first by their place in
-#: the directory; nodes; subjects; WORD uint64 for masks. SAME_TABLE: the table of all pairs, -1 if they differ.
+#: STATE uint8, ANSWER int32, RECORD int32 (the slot of its interface's record). Lists, int32 each, with their lengths:
+#: (row, table) pairs; pages, first by their place in the directory; nodes; subjects; WORD uint64 for masks. Tables are
+#: named by their slots here. SAME_TABLE: the table of all pairs, -1 if they differ.
 (
-    LOW, HI, LO, SERVICE, STATE, ANSWER, PAIR_ROW, PAIR_TABLE, PAGE_ROW, PAGE_AT, ADDRESS_AT, SERVICE_AT,
-    NODE_ROW, NODE_TABLE, NODE, SUBJECT_ROW, SUBJECT_TABLE, WORD, PAIRS_USED, PAGES_USED, NODES_USED,
-    SUBJECTS_USED, SAME_TABLE,
-) = range(90, 113)  # fmt: skip
-#: Tables for one interface: see `tables.cross` and `match_cross`; addresses, but for DEPTH, RANKS (how many `line_of`
-#: has in each direction) and FOR_ALL.
-(
-    CROSS_KEYS, CROSS_KEY_COLUMNS, CROSS_SHAPE, CROSS_NODES, CROSS_LINE_NODES, CROSS_TREE, CROSS_DEPTH, CROSS_LINE_OF,
-    CROSS_RANKS, CROSS_LINES, CROSS_RULE, CROSS_FIRST, CROSS_LAST, CROSS_ORDER, CROSS_FOR_ALL, CROSS_WIDE,
-    CROSS_NARROW, CROSS_NUMBERS, CROSS_REMOTE, CROSS_SERVICE,
-) = range(113, 133)  # fmt: skip
+    LOW, HI, LO, SERVICE, STATE, ANSWER, RECORD, PAIR_ROW, PAIR_TABLE, PAGE_ROW, PAGE_AT, ADDRESS_AT,
+    SERVICE_AT, NODE_ROW, NODE_TABLE, NODE, SUBJECT_ROW, SUBJECT_TABLE, WORD, PAIRS_USED, PAGES_USED,
+    NODES_USED, SUBJECTS_USED, SAME_TABLE,
+) = range(88, 112)  # fmt: skip
 
 FIELDS = {name: value for name, value in globals().items() if name.isupper() and value.__class__ is int}
 
@@ -67,7 +60,7 @@ BLOCK = 512  #: rows that take each step together
 PAIRS = 4096  #: (row, group) pairs of a block
 
 _SCRATCH_SIZES = {
-    **dict.fromkeys(("LOW", "SERVICE", "ANSWER"), (BLOCK, np.uint32)),
+    **dict.fromkeys(("LOW", "SERVICE", "ANSWER", "RECORD"), (BLOCK, np.uint32)),
     **dict.fromkeys(("HI", "LO"), (BLOCK, np.uint64)),
     "STATE": (BLOCK, np.uint8),
     "WORD": (PAIRS, np.uint64),

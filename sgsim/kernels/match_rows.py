@@ -36,6 +36,7 @@ from sgsim.kernels.match_context import (
     ICMP_CODE,
     ICMP_TYPE,
     INTERFACE,
+    INTERFACE_CHUNKS,
     LATER,
     LO,
     LOW,
@@ -44,6 +45,7 @@ from sgsim.kernels.match_context import (
     PAIRS,
     PAIRS_USED,
     PROTOCOL,
+    RECORD,
     RECORDS,
     SAME_TABLE,
     SERVICE,
@@ -51,7 +53,9 @@ from sgsim.kernels.match_context import (
     START,
     STATE,
     STOP,
+    TABLE_CHUNKS,
 )
+from sgsim.kernels.match_slots import record_of, slot_of, table_slot
 from sgsim.kernels.match_verdicts import (
     ACCEPT,
     BY_EXEMPTION,
@@ -60,10 +64,10 @@ from sgsim.kernels.match_verdicts import (
     SEVERAL,
     TCP,
     UDP,
-    UNFILTERED,
     UNKNOWN,
     UNSEEN,
     leads_outside,
+    put_unasked,
     put_verdict,
 )
 
@@ -91,24 +95,30 @@ def read_rows(c: Number) -> Number:
         return end
     records, groups, directory = get_i64(c, RECORDS), get_i64(c, GROUPS), get_i64(c, DIRECTORY)
     interfaces, directions, state = get_i64(c, INTERFACE), get_i64(c, DIRECTION), get_i64(c, STATE)
-    pair_row, pair_table = get_i64(c, PAIR_ROW), get_i64(c, PAIR_TABLE)
+    pair_row, pair_table, slots = get_i64(c, PAIR_ROW), get_i64(c, PAIR_TABLE), get_i64(c, RECORD)
+    interface_chunks, table_chunks = get_i64(c, INTERFACE_CHUNKS), get_i64(c, TABLE_CHUNKS)
     for i in range(end - start):
-        prefetch(groups + 4 * get_u32(records, 8 * max(0, get_i32(interfaces, start + i))))
+        slot = slot_of(interface_chunks, max(0, get_i32(interfaces, start + i)))
+        prefetch(records + 32 * slot)
+        put_i32(slots, i, slot)
+    for i in range(end - start):
+        prefetch(groups + 4 * get_u32(records, 8 * get_i32(slots, i)))
     look_for_exempt = get_i64(c, EXEMPT) != 0
     pairs, same_table = 0, get_i64(c, SAME_TABLE)
     for i in range(end - start):
-        at = get_i32(interfaces, start + i)
-        if at < 0:
-            put_verdict(c, start + i, UNKNOWN, UNSEEN if at == -1 else SEVERAL)
+        interface = get_i32(interfaces, start + i)
+        if interface < 0:
+            put_verdict(c, start + i, UNKNOWN, UNSEEN if interface == -1 else SEVERAL)
             put_u8(state, i, DONE)
             continue
+        at = get_i32(slots, i)
         flags, direction = get_u32(records, 8 * at + 1), get_u8(directions, start + i)
         if look_for_exempt and may_be_exempt(c, i, records + 32 * at, flags) and is_exempt(c, start + i):
             put_verdict(c, start + i, ACCEPT, BY_EXEMPTION)
             put_u8(state, i, DONE)
             continue
         if flags >> (18 + direction) & 1 != 0:
-            put_verdict(c, start + i, ACCEPT, UNFILTERED)
+            put_unasked(c, start + i, flags)
             put_u8(state, i, DONE)
             continue
         if flags >> 16 & 1 != 0:
@@ -124,7 +134,7 @@ def read_rows(c: Number) -> Number:
             continue
         first = get_u32(records, 8 * at)
         for group in range(first, first + count):
-            table = 2 * get_i32(groups, group) + direction
+            table = slot_of(table_chunks, 2 * get_i32(groups, group) + direction)
             prefetch(directory + 64 * table)
             put_i32(pair_row, pairs, i)
             put_i32(pair_table, pairs, table)
@@ -138,7 +148,7 @@ def read_rows(c: Number) -> Number:
 
 @helper
 def read_fields(c: Number, start: Number, end: Number) -> None:
-    """LOW, HI, LO, SERVICE, STATE, ANSWER of each row; prefetches the records of interfaces."""
+    """LOW, HI, LO, SERVICE, STATE, ANSWER of each row."""
     family, directions = get_i64(c, FAMILY), get_i64(c, DIRECTION)
     src, dst = get_i64(c, SRC), get_i64(c, DST)
     low, hi, lo = get_i64(c, LOW), get_i64(c, HI), get_i64(c, LO)
@@ -155,10 +165,8 @@ def read_fields(c: Number, start: Number, end: Number) -> None:
     protocols, ports, later = get_i64(c, PROTOCOL), get_i64(c, DSTPORT), get_i64(c, LATER)
     types, codes = get_i64(c, ICMP_TYPE), get_i64(c, ICMP_CODE)
     service, state, answer = get_i64(c, SERVICE), get_i64(c, STATE), get_i64(c, ANSWER)
-    records, interfaces = get_i64(c, RECORDS), get_i64(c, INTERFACE)
     for i in range(end - start):
         row = start + i
-        prefetch(records + 32 * get_i32(interfaces, row))
         protocol = get_u8(protocols, row)
         number, left = 0, 0
         if protocol in (TCP, UDP):
@@ -187,7 +195,7 @@ def read_alike(c: Number, start: Number, end: Number) -> Number:
         different |= (get_u8(directions, start + i) ^ direction) | (get_u8(state, i) & LEFT)
     if different != 0:
         return False
-    record = get_i64(c, RECORDS) + 32 * interface
+    record = record_of(c, interface)
     flags = get_u32(record, 1)
     if flags & 0x1FFFF != 1 or flags >> (18 + direction) & 1 != 0:
         return False
@@ -197,7 +205,7 @@ def read_alike(c: Number, start: Number, end: Number) -> Number:
             special |= may_be_exempt(c, i, record, flags)
         if special:
             return False
-    table = 2 * get_i32(get_i64(c, GROUPS), get_u32(record, 0)) + direction
+    table = table_slot(c, 2 * get_i32(get_i64(c, GROUPS), get_u32(record, 0)) + direction)
     pair_row, pair_table = get_i64(c, PAIR_ROW), get_i64(c, PAIR_TABLE)
     for i in range(end - start):
         put_i32(pair_row, i, i)

@@ -46,7 +46,6 @@ from sgsim.kernels.match_context import (
     POSSIBLE_SET,
     PROTOCOL,
     REASON,
-    RECORDS,
     REST,
     ROW,
     RULE,
@@ -55,19 +54,18 @@ from sgsim.kernels.match_context import (
     RULE_LAST,
     RULE_LENGTH,
     RULE_LO,
-    RULE_OFFSETS,
     RULE_ORDER,
     START,
     STOP,
     SUBJECT,
     SUBJECT_FIRST,
     SUBJECT_LAST,
-    SUBJECT_OFFSETS,
     SUBJECT_ORDER,
     SUBJECT_RULE,
     USED_MEMBERS,
 )
-from sgsim.kernels.match_store import content_answer, has_room
+from sgsim.kernels.match_slots import header_of, record_of
+from sgsim.kernels.match_store import content_answer, has_room, is_before
 from sgsim.kernels.match_subjects import longest_entry, reference_truth
 from sgsim.kernels.match_verdicts import (
     ACCEPT,
@@ -78,12 +76,12 @@ from sgsim.kernels.match_verdicts import (
     SEVERAL,
     TCP,
     UDP,
-    UNFILTERED,
     UNKNOWN,
     UNRESOLVED,
     UNSEEN,
     leads_outside,
     mark_untracked,
+    put_unasked,
     put_verdict,
 )
 
@@ -93,6 +91,7 @@ NO, MAYBE, SURE = 0, 1, 2
 
 _WORST = np.uint64(0xFFFFFFFFFFFFFFFF)
 _ALL_BITS = 128
+_UNDEFINED = 8  # a bit of a header's kind
 
 
 @kernel
@@ -124,9 +123,9 @@ def is_decided(c: Number, row: Number) -> Number:
     if get_i64(c, EXEMPT) != 0 and is_exempt(c, row):
         put_verdict(c, row, ACCEPT, BY_EXEMPTION)
         return True
-    flags, direction = get_u32(get_i64(c, RECORDS), 8 * interface + 1), get_u8(get_i64(c, DIRECTION), row)
+    flags, direction = get_u32(record_of(c, interface), 1), get_u8(get_i64(c, DIRECTION), row)
     if flags >> (18 + direction) & 1 != 0:
-        put_verdict(c, row, ACCEPT, UNFILTERED)
+        put_unasked(c, row, flags)
         return True
     return False
 
@@ -137,17 +136,18 @@ def judge(c: Number, row: Number) -> None:
     first = first_service(c, row)
     last = first + unknown_services(c, row)
     hi, lo = remote_hi(c, row), remote_lo(c, row)
-    by_address, by_subject = get_i64(c, RULE_OFFSETS), get_i64(c, SUBJECT_OFFSETS)
     rules, subject_rules = get_i64(c, RULE), get_i64(c, SUBJECT_RULE)
     orders, lengths = get_i64(c, RULE_ORDER), get_i64(c, RULE_LENGTH)
     sure, maybe = get_i64(c, MEMBERS) + 4 * get_i64(c, USED_MEMBERS), get_i64(c, MAYBES)
-    record = get_i64(c, RECORDS) + 32 * get_i32(get_i64(c, INTERFACE), row)
+    record = record_of(c, get_i32(get_i64(c, INTERFACE), row))
     carried = get_i64(c, GROUPS) + 4 * get_u32(record, 0)
+    unresolved = get_u32(record, 1) >> 16 & 1
     sures, maybes, best, deciding, everyone = 0, 0, _WORST, -1, 0
     for group in range(get_u32(record, 1) & 0xFFFF):
-        table = 2 * get_i32(carried, group) + get_u8(get_i64(c, DIRECTION), row)
-        a, a_end = get_i64(by_address, table), get_i64(by_address, table + 1)
-        s, s_end = get_i64(by_subject, table), get_i64(by_subject, table + 1)
+        header = header_of(c, 2 * get_i32(carried, group) + get_u8(get_i64(c, DIRECTION), row))
+        unresolved |= get_i32(header, 0) & _UNDEFINED
+        a, a_end = get_i32(header, 1), get_i32(header, 2)
+        s, s_end = get_i32(header, 3), get_i32(header, 4)
         while a < a_end or s < s_end:
             if s == s_end or (a < a_end and get_i32(rules, a) < get_i32(subject_rules, s)):
                 rule, order = get_i32(rules, a), get_u64(orders, a)
@@ -166,19 +166,23 @@ def judge(c: Number, row: Number) -> None:
             if truth == SURE:
                 put_i32(sure, sures, rule)
                 sures += 1
-                if order < best:
+                if is_before(c, order, rule, best, deciding):
                     best, deciding = order, rule
             elif truth == MAYBE:
                 put_i32(maybe, maybes, rule)
                 maybes += 1
-    write_verdict(c, row, sures, maybes, deciding, everyone)
+    write_verdict(c, row, sures, maybes, deciding, everyone, unresolved)
 
 
 @helper
-def write_verdict(c: Number, row: Number, sures: Number, maybes: Number, deciding: Number, everyone: Number) -> None:
+def write_verdict(
+    c: Number, row: Number, sures: Number, maybes: Number, deciding: Number, everyone: Number, unresolved: Number
+) -> None:
     """From the rules that match, or else those that may, to a verdict (docs/semantics.md §9.5, §9.6)."""
     at = get_i64(get_i64(c, ROW), row)
+    members = get_i64(c, MEMBERS) + 4 * get_i64(c, USED_MEMBERS)
     if sures > 0:
+        sort_rules(members, sures)
         put_u8(get_i64(c, ACTION), at, ACCEPT)
         put_u8(get_i64(c, REASON), at, BY_RULE)
         put_i32(get_i64(c, DECIDING), at, deciding)
@@ -186,15 +190,29 @@ def write_verdict(c: Number, row: Number, sures: Number, maybes: Number, decidin
         if everyone != 0:
             mark_untracked(c, row, at)
         return
-    interface = get_i32(get_i64(c, INTERFACE), row)
-    if maybes > 0 or get_u32(get_i64(c, RECORDS), 8 * interface + 1) >> 16 & 1 != 0:
+    if maybes > 0 or unresolved != 0:
         put_verdict(c, row, UNKNOWN, UNRESOLVED)
-        members, maybe = get_i64(c, MEMBERS) + 4 * get_i64(c, USED_MEMBERS), get_i64(c, MAYBES)
+        maybe = get_i64(c, MAYBES)
         for i in range(maybes):
             put_i32(members, i, get_i32(maybe, i))
+        sort_rules(members, maybes)
         put_i32(get_i64(c, POSSIBLE_SET), at, content_answer(c, maybes, _WORST, -1, 0))
     else:
         put_verdict(c, row, 0, 0)
+
+
+@helper
+def sort_rules(rules: Number, count: Number) -> None:
+    """Put rules in ascending order: those of a group are, but changes give new rules to groups of lower numbers."""
+    gap = count
+    while gap > 1:
+        gap = max(1, 10 * gap // 23)
+        for i in range(gap, count):
+            rule, j = get_i32(rules, i), i
+            while j >= gap and get_i32(rules, j - gap) > rule:
+                put_i32(rules, j, get_i32(rules, j - gap))
+                j -= gap
+            put_i32(rules, j, rule)
 
 
 @helper

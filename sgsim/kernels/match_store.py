@@ -45,6 +45,7 @@ from sgsim.kernels.match_context import (
     OFFSETS,
     ORDER,
     PAGE_RULES,
+    RANK,
     RULE,
     RULE_FIRST,
     RULE_LAST,
@@ -65,8 +66,8 @@ __all__ = [
     "OF_PAGE",
     "content_answer",
     "has_room",
+    "is_before",
     "join",
-    "join_by_content",
     "merge",
     "mix",
     "page_answer",
@@ -151,6 +152,15 @@ def has_room(c: Number, members: Number) -> Number:
     )
 
 
+@helper(inline=True)
+def is_before(c: Number, order: Number, rule: Number, best: Number, deciding: Number) -> Number:
+    """Whether a rule decides rather than the best one so far: by their orders, then by the ranks of their ids."""
+    if order != best:
+        return order < best
+    rank = get_i64(c, RANK)
+    return get_i64(rank, rule) < get_i64(rank, deciding)
+
+
 @helper
 def page_answer(c: Number, page: Number, first_row: Number, mask: Number) -> Number:
     """The answer of the rules of a page that a mask names; made if they meet for the first time."""
@@ -168,7 +178,7 @@ def page_answer(c: Number, page: Number, first_row: Number, mask: Number) -> Num
         order, rule = get_u64(rules, 2 * row), get_i32(rules, 4 * row + 2)
         put_i32(members, at + size, rule)
         size += 1
-        if order < best:
+        if is_before(c, order, rule, best, deciding):
             best, deciding = order, rule
         if order >> _PREFIX_SHIFT == _FOR_ALL:
             flags = EVERYONE
@@ -189,47 +199,7 @@ def join(c: Number, one: Number, other: Number) -> Number:
 @helper
 def new_join(c: Number, one: Number, other: Number, first: Number, second: Number) -> Number:
     """Merge two sets."""
-    size = put_union(c, one, other)
-    if size == NO_ROOM:
-        return NO_ROOM
-    better, flags = better_of(c, one, other), flags_of(c, one) | flags_of(c, other)
-    deciding = get_i32(get_i64(c, INFO), 4 * better + 1)
-    return finish(c, size, get_u64(get_i64(c, ORDER), better), deciding, flags, first, second)
-
-
-@helper
-def join_by_content(c: Number, one: Number, other: Number) -> Number:
-    """As `join`, for two sets that are not empty, where other sources may have made the same set already."""
-    first, second = np.uint64(OF_JOIN | one), np.uint64(other)
-    answer = find(c, first, second)
-    if answer != 0:
-        return answer
-    size = put_union(c, one, other)
-    if size == NO_ROOM:
-        return NO_ROOM
-    better, flags = better_of(c, one, other), flags_of(c, one) | flags_of(c, other)
-    deciding = get_i32(get_i64(c, INFO), 4 * better + 1)
-    answer = content_answer(c, size, get_u64(get_i64(c, ORDER), better), deciding, flags)
-    remember(c, first, second, answer)
-    return answer
-
-
-@helper
-def better_of(c: Number, one: Number, other: Number) -> Number:
-    """Which of two answers has the rule that decides."""
-    order = get_i64(c, ORDER)
-    return one if get_u64(order, one) <= get_u64(order, other) else other
-
-
-@helper
-def flags_of(c: Number, answer: Number) -> Number:
-    return get_i32(get_i64(c, INFO), 4 * answer)
-
-
-@helper
-def put_union(c: Number, one: Number, other: Number) -> Number:
-    """Write the members of two disjoint sets behind the last member; returns how many they are."""
-    offsets, members = get_i64(c, OFFSETS), get_i64(c, MEMBERS)
+    offsets, members, order, info = get_i64(c, OFFSETS), get_i64(c, MEMBERS), get_i64(c, ORDER), get_i64(c, INFO)
     i, end_i = get_i64(offsets, one), get_i64(offsets, one + 1)
     j, end_j = get_i64(offsets, other), get_i64(offsets, other + 1)
     size = end_i - i + end_j - j
@@ -243,7 +213,11 @@ def put_union(c: Number, one: Number, other: Number) -> Number:
         else:
             put_i32(members, k, get_i32(members, j))
             j += 1
-    return size
+    best, deciding = get_u64(order, one), get_i32(info, 4 * one + 1)
+    if is_before(c, get_u64(order, other), get_i32(info, 4 * other + 1), best, deciding):
+        best, deciding = get_u64(order, other), get_i32(info, 4 * other + 1)
+    flags = get_i32(info, 4 * one) | get_i32(info, 4 * other)
+    return finish(c, size, best, deciding, flags, first, second)
 
 
 @helper
@@ -284,7 +258,7 @@ def part_answer(c: Number, node: Number, part: Number, service: Number) -> Numbe
             rule, order = get_i32(rules, row), get_u64(orders, row)
             put_i32(members, at + size, rule)
             size += 1
-            if order < best:
+            if is_before(c, order, rule, best, deciding):
                 best, deciding = order, rule
     flags = EVERYONE if get_u8(get_i64(c, RULE_LENGTH), get_i32(rows, begin)) == 0 else 0
     answer = content_answer(c, size, best, deciding, flags)

@@ -7,12 +7,12 @@ from sgsim.kernels._memory import Number, get_i16, get_i32, get_i64, get_u8, get
 from sgsim.kernels.exempt import remote_hi, remote_lo
 from sgsim.kernels.match_context import (
     ANSWER,
-    GROUP_OFFSETS,
+    DIRECTORY,
     GROUPS,
+    LIST_BOUNDS,
     LIST_HI,
     LIST_LENGTH,
     LIST_LO,
-    LIST_OFFSETS,
     LIST_UNRESOLVED,
     PEER,
     SERVICE,
@@ -21,7 +21,6 @@ from sgsim.kernels.match_context import (
     SUBJECT,
     SUBJECT_FIRST,
     SUBJECT_LAST,
-    SUBJECT_OFFSETS,
     SUBJECT_ROW,
     SUBJECT_TABLE,
     SUBJECTS_USED,
@@ -31,6 +30,7 @@ from sgsim.kernels.match_context import (
     TRUTHS,
 )
 from sgsim.kernels.match_rows import MAYBE
+from sgsim.kernels.match_slots import record_of
 from sgsim.kernels.match_store import NO_ROOM, join, subject_answer
 
 __all__ = ["add_subjects", "longest_entry", "reference_truth"]
@@ -39,14 +39,14 @@ __all__ = ["add_subjects", "longest_entry", "reference_truth"]
 @helper
 def add_subjects(c: Number) -> Number:
     """Rules that name groups or prefix lists, one by one. False if the store is full."""
-    offsets, subjects, start = get_i64(c, SUBJECT_OFFSETS), get_i64(c, SUBJECT), get_i64(c, START)
+    directory, subjects, start = get_i64(c, DIRECTORY), get_i64(c, SUBJECT), get_i64(c, START)
     firsts, lasts = get_i64(c, SUBJECT_FIRST), get_i64(c, SUBJECT_LAST)
     services, answers, state = get_i64(c, SERVICE), get_i64(c, ANSWER), get_i64(c, STATE)
     rows, tables, peers = get_i64(c, SUBJECT_ROW), get_i64(c, SUBJECT_TABLE), get_i64(c, PEER)
     for i in range(get_i64(c, SUBJECTS_USED)):
-        row, table = get_i32(rows, i), get_i32(tables, i)
+        row, header = get_i32(rows, i), directory + 64 * get_i32(tables, i)
         service = get_u32(services, row)
-        for s in range(get_i64(offsets, table), get_i64(offsets, table + 1)):
+        for s in range(get_i32(header, 3), get_i32(header, 4)):
             if service < get_u32(firsts, s) or get_u32(lasts, s) < service:
                 continue
             subject = get_i32(subjects, s)
@@ -76,9 +76,9 @@ def reference_truth(c: Number, reference: Number, peer: Number) -> Number:
     if peer == -1:
         return 0
     if peer >= 0:
-        groups, offsets = get_i64(c, GROUPS), get_i64(c, GROUP_OFFSETS)
+        groups, record = get_i64(c, GROUPS), record_of(c, peer)
         wanted = get_i32(get_i64(c, TARGET), reference)
-        for i in range(get_i32(offsets, peer), get_i32(offsets, peer + 1)):
+        for i in range(get_u32(record, 0), get_u32(record, 0) + (get_u32(record, 1) & 0xFFFF)):
             if get_i32(groups, i) == wanted:
                 return 2
         return 0
@@ -92,8 +92,8 @@ def reference_truth(c: Number, reference: Number, peer: Number) -> Number:
 @helper
 def longest_entry(c: Number, number: Number, hi: Number, lo: Number) -> Number:
     """The prefix length of the longest entry of a list that has an address, -1 if none."""
-    offsets, list_hi, list_lo = get_i64(c, LIST_OFFSETS), get_i64(c, LIST_HI), get_i64(c, LIST_LO)
-    low, high = get_i64(offsets, number), get_i64(offsets, number + 1)
+    bounds, list_hi, list_lo = get_i64(c, LIST_BOUNDS), get_i64(c, LIST_HI), get_i64(c, LIST_LO)
+    low, high = get_i64(bounds, 2 * number), get_i64(bounds, 2 * number + 1)
     while high - low > 1:
         middle = (low + high) >> 1
         at_hi = get_u64(list_hi, middle)

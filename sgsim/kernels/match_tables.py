@@ -16,6 +16,7 @@ from sgsim.kernels._memory import (
     prefetch,
     put_i32,
     put_i64,
+    put_u8,
 )
 from sgsim.kernels.match_context import (
     ADDRESS_AT,
@@ -37,7 +38,6 @@ from sgsim.kernels.match_context import (
     NODES_USED,
     PAGE_AT,
     PAGE_ROW,
-    PAGES_AT,
     PAGES_USED,
     PAIR_ROW,
     PAIR_TABLE,
@@ -46,15 +46,17 @@ from sgsim.kernels.match_context import (
     SAME_TABLE,
     SERVICE,
     SERVICE_AT,
+    STATE,
     SUBJECT_ROW,
     SUBJECT_TABLE,
     SUBJECTS_USED,
 )
+from sgsim.kernels.match_rows import MAYBE
 from sgsim.kernels.match_store import NO_ROOM, join, part_answer
 
 __all__ = ["find_cells", "find_nodes", "find_tables", "is_dense", "rank", "rank_pairs", "walk"]
 
-_KIND, _HAS_SUBJECTS = 3, 4
+_KIND, _HAS_SUBJECTS, _UNDEFINED = 3, 4, 8
 _PAGE, _REGIONS = 1, 2
 
 
@@ -98,13 +100,15 @@ def find_tables(c: Number) -> None:
     page_row, page_at = get_i64(c, PAGE_ROW), get_i64(c, PAGE_AT)
     node_row, node_table, node = get_i64(c, NODE_ROW), get_i64(c, NODE_TABLE), get_i64(c, NODE)
     subject_row, subject_table = get_i64(c, SUBJECT_ROW), get_i64(c, SUBJECT_TABLE)
-    regions, pages_at = get_i64(c, REGIONS), get_i64(c, PAGES_AT)
+    regions, state = get_i64(c, REGIONS), get_i64(c, STATE)
     pages, nodes, subjects = 0, 0, 0
     for i in range(get_i64(c, PAIRS_USED)):
         row, table = get_i32(pair_row, i), get_i32(pair_table, i)
         header = directory + 64 * table
         kind = get_i32(header, 0)
-        if kind & _HAS_SUBJECTS != 0:
+        if kind & (_HAS_SUBJECTS | _UNDEFINED) != 0:
+            if kind & _UNDEFINED != 0:
+                put_u8(state, row, get_u8(state, row) | MAYBE)
             put_i32(subject_row, subjects, row)
             put_i32(subject_table, subjects, table)
             subjects += 1
@@ -117,10 +121,10 @@ def find_tables(c: Number) -> None:
                 prefetch(lines + 64 * get_i32(header, 8))
         elif kind == _REGIONS:
             if family == 4:
-                region = rank(lines, get_i32(header, 1), get_i32(header, 2), get_u32(low, row))
+                region = rank(lines, get_i32(header, 8), get_i32(header, 9), get_u32(low, row))
             else:
-                region = rank_pairs(c, get_i32(header, 1), get_i32(header, 2), row)
-            region += get_i32(header, 3)
+                region = rank_pairs(c, get_i32(header, 8), get_i32(header, 9), row)
+            region += get_i32(header, 10)
             page, inner = get_i32(regions, 2 * region), get_i32(regions, 2 * region + 1)
             if inner >= 0:
                 put_i32(node_row, nodes, row)
@@ -129,7 +133,7 @@ def find_tables(c: Number) -> None:
                 nodes += 1
             if page >= 0:
                 put_i32(page_row, pages, row)
-                put_i32(page_at, pages, pages_at + 8 * page)
+                put_i32(page_at, pages, 8 * page)
                 pages += 1
     put_i64(c, PAGES_USED, pages)
     put_i64(c, NODES_USED, nodes)
@@ -141,7 +145,7 @@ def is_dense(c: Number) -> Number:
     """Whether all pairs of the block belong to one table, which is dense and has no subjects."""
     table = get_i64(c, SAME_TABLE)
     header = get_i64(c, DIRECTORY) + 64 * table
-    return table >= 0 and get_i32(header, 0) == _REGIONS and get_i32(header, 7) > 0
+    return table >= 0 and get_i32(header, 0) & (_KIND | _HAS_SUBJECTS) == _REGIONS and get_i32(header, 14) > 0
 
 
 @helper
@@ -149,10 +153,10 @@ def find_cells(c: Number) -> None:
     """`find_tables` and `find_nodes` where all pairs belong to one dense table: nothing is looked up per row."""
     header = get_i64(c, DIRECTORY) + 64 * get_i64(c, SAME_TABLE)
     lines, low, services, cells = get_i64(c, LINES), get_i64(c, LOW), get_i64(c, SERVICE), get_i64(c, CELLS)
-    regions = get_i64(c, REGIONS) + 8 * get_i32(header, 3)
-    first, depth, six = get_i32(header, 1), get_i32(header, 2), get_i64(c, FAMILY) == 6
-    service_first, service_depth = get_i32(header, 5), get_i32(header, 6)
-    classes = get_i32(header, 7)
+    regions = get_i64(c, REGIONS) + 8 * get_i32(header, 10)
+    first, depth, six = get_i32(header, 8), get_i32(header, 9), get_i64(c, FAMILY) == 6
+    service_first, service_depth = get_i32(header, 12), get_i32(header, 13)
+    classes = get_i32(header, 14)
     first_cell = get_i32(header, 15) + classes
     rows, node, place = get_i64(c, PAIR_ROW), get_i64(c, NODE), get_i64(c, ADDRESS_AT)
     node_row, wanted, used = get_i64(c, NODE_ROW), get_i64(c, SERVICE_AT), get_i64(c, PAIRS_USED)
@@ -167,13 +171,12 @@ def find_cells(c: Number) -> None:
         put_i32(node, i, inner)
         put_i32(wanted, i, cell)
     pages: Number = 0
-    if get_i32(header, 8) > 0:
-        pages_at = get_i64(c, PAGES_AT)
+    if get_i32(header, 5) > 0:
         page_row, page_at = get_i64(c, PAGE_ROW), get_i64(c, PAGE_AT)
         for i in range(used):
             page = get_i32(regions, 2 * get_i32(place, i))
             put_i32(page_row, pages, get_i32(rows, i))
-            put_i32(page_at, pages, pages_at + 8 * page)
+            put_i32(page_at, pages, 8 * page)
             pages += np.int64(page >= 0)
     put_i64(c, PAGES_USED, pages)
     put_i64(c, NODES_USED, used)
@@ -188,11 +191,11 @@ def find_nodes(c: Number) -> None:
     services, wanted = get_i64(c, SERVICE), get_i64(c, SERVICE_AT)
     for i in range(get_i64(c, NODES_USED)):
         header = directory + 64 * get_i32(node_table, i)
-        classes = get_i32(header, 7)
+        classes = get_i32(header, 14)
         cell = -1
         if classes > 0:
             service = get_u32(services, get_i32(node_row, i))
-            cell = rank(lines, get_i32(header, 5), get_i32(header, 6), service)
+            cell = rank(lines, get_i32(header, 12), get_i32(header, 13), service)
             cell += get_i32(header, 15) + classes * (get_i32(node_of, i) + 1)
             prefetch(cells + 4 * cell)
         put_i32(wanted, i, cell)
@@ -209,7 +212,7 @@ def walk(c: Number) -> Number:
         found = get_i32(cells, cell) - 1 if cell >= 0 else -1
         if found < 0:
             table = same_table if same_table >= 0 else get_i32(node_table, i)
-            found = climb(c, get_i32(directory + 64 * table, 4), get_i32(node_of, i), row)
+            found = climb(c, get_i32(directory + 64 * table, 11), get_i32(node_of, i), row)
             if found == NO_ROOM:
                 return False
             if cell >= 0:

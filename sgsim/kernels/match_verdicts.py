@@ -10,17 +10,17 @@ from sgsim.kernels.match_context import (
     ACTION,
     DECIDING,
     DIRECTION,
-    FAMILY,
+    GROUPS,
     INTERFACE,
     INTERFACES,
     PROTOCOL,
     REASON,
-    RECORDS,
     ROW,
     ROWS,
     UNTRACKED,
     UNTRACKED_OUT,
 )
+from sgsim.kernels.match_slots import header_of, record_of
 
 __all__ = [
     "ACCEPT",
@@ -37,6 +37,7 @@ __all__ = [
     "UNSEEN",
     "leads_outside",
     "mark_untracked",
+    "put_unasked",
     "put_verdict",
 ]
 
@@ -56,6 +57,15 @@ def put_verdict(c: Number, row: Number, action: Number, reason: Number) -> None:
     put_i32(get_i64(c, DECIDING), at, -1)
 
 
+@helper
+def put_unasked(c: Number, row: Number, flags: Number) -> None:
+    """Answer a row at an interface that nothing filters, or that does not exist any more; `flags` of its record."""
+    if flags >> 20 & 1 != 0:
+        put_verdict(c, row, UNKNOWN, UNSEEN)
+    else:
+        put_verdict(c, row, ACCEPT, UNFILTERED)
+
+
 @helper(inline=True)
 def leads_outside(c: Number, row: Number) -> Number:
     """Not 0 if a row names an interface, a direction or a place for its answer that does not exist."""
@@ -69,8 +79,13 @@ def mark_untracked(c: Number, row: Number, at: Number) -> None:
     """A rule for all addresses lets the row in: TCP and UDP are untracked if the other direction is wide open."""
     protocol = get_u8(get_i64(c, PROTOCOL), row)
     if get_i64(c, UNTRACKED) != 0 and protocol in (TCP, UDP):
-        wide = get_u32(get_i64(c, RECORDS), 8 * get_i32(get_i64(c, INTERFACE), row) + 6)
-        udp = 1 if protocol == UDP else 0
-        six = 2 if get_i64(c, FAMILY) == 6 else 0
-        other = 4 * (1 - get_u8(get_i64(c, DIRECTION), row))
-        put_u8(get_i64(c, UNTRACKED_OUT), at, wide >> (other | six | udp) & 1)
+        record, groups, direction = (
+            record_of(c, get_i32(get_i64(c, INTERFACE), row)),
+            get_i64(c, GROUPS),
+            get_u8(get_i64(c, DIRECTION), row),
+        )
+        bit = 8 + 2 * (1 - direction) + (1 if protocol == UDP else 0)
+        wide = 0
+        for group in range(get_u32(record, 0), get_u32(record, 0) + (get_u32(record, 1) & 0xFFFF)):
+            wide |= get_i32(header_of(c, 2 * get_i32(groups, group) + direction), 0) >> bit & 1
+        put_u8(get_i64(c, UNTRACKED_OUT), at, wide)

@@ -11,9 +11,11 @@ import numpy.typing as npt
 
 from sgsim.tables.columns import AddressRows, Interfaces, PrefixLists, SubjectRows
 from sgsim.tables.exempt import Services, Specials
+from sgsim.tables.layers import AddressLayers
 from sgsim.tables.layout import Layout
-from sgsim.tables.lookup import AddressIndex, NumberIndex, address_keys
+from sgsim.tables.lookup import address_keys
 from sgsim.tables.references import References
+from sgsim.tables.slots import slots_of
 
 __all__ = ["AddressRows", "FamilyTables", "Interfaces", "PrefixLists", "RuleTables", "SubjectRows"]
 
@@ -23,16 +25,18 @@ class FamilyTables:
     """What depends on the address family: rules with CIDR peers, prefix lists, who has which address.
 
     `layout` holds `rows` again, laid out for look-ups. `auto_tracked` are the addresses of interfaces whose
-    connections are always tracked. `records` uint32, 8 an interface: first group, flags and number of groups (see
-    `sgsim.compiler.interfaces`), lowest own address (its last 32 bits) and distance to the highest, Amazon's resolver,
-    the VPC router, `Interfaces.wide`, unused.
+    connections are always tracked. `records` uint32[n, 8], one an interface, at the slots of `Interfaces`: first
+    group; number of groups and flags; lowest own address (its last 32 bits) and distance to the highest; Amazon's
+    resolver; the VPC router; first and last + 1 of its `specials`. Flags: bit 16 nothing is known of its groups, 17
+    addresses that the record cannot hold, 18 and 19 the directions in which nothing is filtered, 20 there is no such
+    interface any more.
     """
 
     rows: AddressRows
     prefix_lists: PrefixLists
-    addresses: AddressIndex
-    public_addresses: AddressIndex
-    auto_tracked: AddressIndex
+    addresses: AddressLayers
+    public_addresses: AddressLayers
+    auto_tracked: AddressLayers
     specials: Specials
     services: Services
     layout: Layout
@@ -44,14 +48,21 @@ class RuleTables:
     """An environment, compiled.
 
     `rule_ids`, `interface_ids`, `group_ids` and `vpc_ids` translate indexes back; `group_ids` also holds groups that
-    are only carried or referred to. A rule's index is its position in `rule_ids`. `exempt` and `untracked_flows` are
-    those of Semantics. The lookups take arrays and return interface indexes (int32), NO_INTERFACE or AMBIGUOUS.
+    are only carried or referred to, and where changes led here, all of them hold what no longer exists. A rule's index
+    is its position in `rule_ids`. `rank` int64 orders rules by their ids. `largest_union`: at most so many rules match
+    one row; `mean_union`: how many rules an interface has in its busier direction, on average, when all was compiled.
+    `exempt` and `untracked_flows` are those of Semantics. The lookups take arrays and return interface indexes (int32),
+    NO_INTERFACE or AMBIGUOUS.
+
+    Tables whose `growth` is the same object have come from one another by changes, and share indexes: what an index
+    names in one it names in all. It is None for tables that were pickled.
     """
 
     rule_ids: list[str]
     interface_ids: list[str]
     group_ids: list[str]
     vpc_ids: list[str]
+    rank: npt.NDArray[np.int64]
     v4: FamilyTables
     v6: FamilyTables
     subject_rows: SubjectRows
@@ -59,8 +70,14 @@ class RuleTables:
     references: References
     exempt: bool
     untracked_flows: bool
-    macs: NumberIndex
-    vnis: NumberIndex
+    macs: AddressLayers
+    vnis: AddressLayers
+    largest_union: int
+    mean_union: int
+    growth: Any = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "growth": None}
 
     def family(self, family: int) -> FamilyTables:
         """The part for IPv4 (4) or IPv6 (6)."""
@@ -80,15 +97,15 @@ class RuleTables:
 
     def find_mac(self, macs: npt.NDArray[np.uint64]) -> npt.NDArray[np.int32]:
         """Which interface has each Ethernet address."""
-        return self.macs.find(macs)
+        return self.macs.find(macs.astype(np.uint64))
 
     def find_vni(self, vnis: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
         """Which interface's mirrored traffic carries each VXLAN network identifier."""
-        return self.vnis.find(vnis)
+        return self.vnis.find(vnis.astype(np.uint64))
 
     def _find(
         self,
-        index: AddressIndex,
+        index: AddressLayers,
         family: int,
         hi: npt.NDArray[Any],
         lo: npt.NDArray[Any],
@@ -104,29 +121,25 @@ class RuleTables:
     def _vpc_numbers(self) -> dict[str, int]:
         return {vpc_id: number for number, vpc_id in enumerate(self.vpc_ids)}
 
-    @cached_property
-    def largest_union(self) -> int:
-        """At most so many rules match one row: those of the interface with the most, of the busier direction."""
-        return max(1, int(self._unions.max(initial=0)))
+    def record(self, family: int, interface: int) -> npt.NDArray[np.uint32]:
+        """An interface's row of `FamilyTables.records`."""
+        record: npt.NDArray[np.uint32] = self.family(family).records[
+            slots_of(self.interfaces.chunks, np.array([interface]))[0]
+        ]
+        return record
 
-    @cached_property
-    def mean_union(self) -> int:
-        """How many rules an interface has in its busier direction, on average."""
-        return int(self._unions.mean()) if len(self._unions) else 0
-
-    @cached_property
-    def _unions(self) -> npt.NDArray[np.int64]:
-        sizes = np.diff(self.v4.rows.offsets) + np.diff(self.v6.rows.offsets) + np.diff(self.subject_rows.offsets)
-        by_group = np.append(sizes.reshape(-1, 2).max(axis=1, initial=0), 0)
-        offsets = self.interfaces.offsets
-        totals = np.concatenate(([0], np.cumsum(by_group[self.interfaces.groups])))
-        unions: npt.NDArray[np.int64] = totals[offsets[1:]] - totals[offsets[:-1]]
-        return unions
+    def groups_of(self, interface: int) -> list[int]:
+        """The groups that an interface carries, ascending."""
+        first, flags = self.record(4, interface)[:2].tolist()
+        carried: list[int] = self.interfaces.groups[first : first + (flags & 0xFFFF)].tolist()
+        return carried
 
     @cached_property
     def nbytes(self) -> int:
         """Bytes of all arrays (ids are shared with the environment and not counted)."""
-        return _bytes_of([getattr(self, name) for name in self.__dataclass_fields__ if not name.endswith("_ids")])
+        return _bytes_of(
+            [getattr(self, name) for name in self.__dataclass_fields__ if not name.endswith(("_ids", "growth"))]
+        )
 
 
 def _bytes_of(value: Any) -> int:

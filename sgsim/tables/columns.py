@@ -12,15 +12,18 @@ A *table* is what one group says of one direction: number `2 * group + direction
 
     bits 56-63   128 - length of the matched prefix; 200 for a group reference
     bits 31-55   width of the service interval
-    bits  0-30   rank of the rule id
+
+Where two are equal, the ranks of the rules' ids decide, smallest first (`RuleTables.rank`).
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from sgsim.tables.slots import slots_of
 
 __all__ = [
     "ICMP_UNKNOWN",
@@ -46,13 +49,12 @@ ORDER_REFERENCE = 200
 
 
 class AddressRows(NamedTuple):
-    """Rules whose peer is a CIDR block of one family; a table's rows are `offsets[table]:offsets[table + 1]`.
+    """Rules whose peer is a CIDR block of one family; those of a table stand together (see `Layout.directory`).
 
     `hi`, `lo` uint64: the block's first address (IPv4 in the low half). `length` uint8. `first`, `last` uint32: the
     services, inclusive. `rule` int32, ascending inside a table. `order` uint64.
     """
 
-    offsets: npt.NDArray[np.int64]
     hi: npt.NDArray[np.uint64]
     lo: npt.NDArray[np.uint64]
     length: npt.NDArray[np.uint8]
@@ -69,7 +71,6 @@ class SubjectRows(NamedTuple):
     of prefix-list rules zero: they depend on the matched entry.
     """
 
-    offsets: npt.NDArray[np.int64]
     subject: npt.NDArray[np.int32]
     first: npt.NDArray[np.uint32]
     last: npt.NDArray[np.uint32]
@@ -80,12 +81,12 @@ class SubjectRows(NamedTuple):
 class PrefixLists(NamedTuple):
     """The entries of every prefix list in one family, cut into disjoint intervals.
 
-    List `i` has the intervals `offsets[i]:offsets[i + 1]`, each from its `hi`, `lo` to the next one's; the first
+    List `i` has the intervals `bounds[i, 0]:bounds[i, 1]`, each from its `hi`, `lo` to the next one's; the first
     starts at address 0. `length` int16 is that of the longest entry there, -1 for none. `unresolved` (bool): the
     entries are missing, and the list may hold any address of this family.
     """
 
-    offsets: npt.NDArray[np.int64]
+    bounds: npt.NDArray[np.int64]
     hi: npt.NDArray[np.uint64]
     lo: npt.NDArray[np.uint64]
     length: npt.NDArray[np.int16]
@@ -93,21 +94,18 @@ class PrefixLists(NamedTuple):
 
 
 class Interfaces(NamedTuple):
-    """Per interface: the groups that it carries, `groups[offsets[i]:offsets[i + 1]]`, ascending, and what follows.
+    """What does not depend on the family; `FamilyTables.records` has the rest.
 
-    `vpc` int32: number of its VPC. `unfiltered` uint8: bit `direction` set where nothing is filtered. `unresolved`
-    (bool): it carries a group that is not described, or none where some are expected. `wide` uint8: bit
-    `direction << 2 | (family == 6) << 1 | udp` set where a rule for all addresses and all ports exists, which leaves
-    connections of the other direction untracked. `references` uint8: bit `direction` set where a group has rules
-    that refer to groups.
-    `tracked` (bool): connections of this type of interface are tracked whatever the rules.
+    Interface i is at slot `slots_of(chunks, i)` of `vpc`, `tracked` and of the records. `groups` int32: the groups that
+    interfaces carry, ascending for each. `vpc` int32: number of its VPC. `tracked` (bool): connections of this type of
+    interface are tracked whatever the rules.
     """
 
-    offsets: npt.NDArray[np.int32]
+    chunks: npt.NDArray[np.int32]
     groups: npt.NDArray[np.int32]
     vpc: npt.NDArray[np.int32]
-    unfiltered: npt.NDArray[np.uint8]
-    unresolved: npt.NDArray[np.bool_]
-    wide: npt.NDArray[np.uint8]
-    references: npt.NDArray[np.uint8]
     tracked: npt.NDArray[np.bool_]
+
+    def vpcs(self, interfaces: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
+        """The VPC number of each interface."""
+        return self.vpc[slots_of(self.chunks, interfaces)]

@@ -13,13 +13,12 @@ OWN, ROUTER, RESOLVER = 1, 2, 4
 
 
 class Specials(NamedTuple):
-    """Address ranges that are special to one interface: those of interface `i` are `offsets[i]:offsets[i + 1]`.
+    """Address ranges that are special to one interface; its record says which (`FamilyTables.records`).
 
     From `hi`, `lo` to `last_hi`, `last_lo`, inclusive. `kind` uint8: OWN addresses and delegated prefixes, the VPC
     ROUTER in the interface's subnet, Amazon's RESOLVER in its VPC.
     """
 
-    offsets: npt.NDArray[np.int64]
     hi: npt.NDArray[np.uint64]
     lo: npt.NDArray[np.uint64]
     last_hi: npt.NDArray[np.uint64]

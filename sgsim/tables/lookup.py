@@ -100,16 +100,19 @@ class AddressIndex:
             owners[inside] = merge_owners(owners[inside], delegated)
         return owners
 
-    def all_of(self, key: npt.NDArray[Any]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Everyone, in any network, who has one address (an array of one key): as an address, by a prefix."""
+    def all_of(self, key: npt.NDArray[Any], network: int | None = None) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Everyone, in one network or any, who has one address (an array of one key): as an address, by a prefix."""
         addressed: tuple[int, ...] = ()
         delegated: tuple[int, ...] = ()
+        points, intervals, above = self.point_owners, self.interval_owners, 0
+        if network is not None:
+            points, intervals, above = self.point_owners_by_network, self.interval_owners_by_network, network << 32
         position = int(np.searchsorted(self.points, key)[0])
         if position < len(self.points) and self.points[position] == key[0]:
-            addressed = self.point_owners.all_of(position)
+            addressed = points.all_of(above | position)
         interval = int(np.searchsorted(self.starts, key, side="right")[0])
         if interval > 0:
-            delegated = self.interval_owners.all_of(interval - 1)
+            delegated = intervals.all_of(above | (interval - 1))
         return addressed, delegated
 
 

@@ -14,7 +14,7 @@ __all__ = ["connection_limits"]
 
 def connection_limits(snapshot: Snapshot) -> npt.NDArray[np.int64]:
     """int64[interfaces, 4, 4] in seconds: KIND_* by half-open, least, most and closing time (§2.3)."""
-    interfaces = [snapshot.environment.interfaces[name] for name in snapshot.tables.interface_ids]
+    interfaces = snapshot.interfaces()
     return np.array([_limits(one, snapshot.semantics) for one in interfaces or [NetworkInterface("")]], np.int64)
 
 

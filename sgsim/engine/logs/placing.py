@@ -26,7 +26,7 @@ class Finder:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._tables = snapshot.tables
-        self.interfaces = [snapshot.environment.interfaces[name] for name in snapshot.tables.interface_ids]
+        self.interfaces = snapshot.interfaces()
         self.carries_groups = np.array([bool(one.group_ids) for one in self.interfaces], np.bool_)
         self._vpcs = sorted({one.vpc_id for one in self.interfaces if one.vpc_id is not None})
         numbers = {name: number for number, name in enumerate(self._vpcs)}
