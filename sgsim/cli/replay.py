@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -12,6 +13,7 @@ import click
 
 from sgsim.cli.manners import Manners, manners_options, note
 from sgsim.cli.options import check_interface, check_vpc, semantics_option
+from sgsim.cli.time_travel import TimeTravel, time_travel_options
 from sgsim.errors import UnknownVerdictError
 from sgsim.model import Direction, Environment, Semantics
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from sgsim.engine.replay import Replay, ReplayOptions
     from sgsim.report.replay import ReplayReport
     from sgsim.report.tally import Tally
+    from sgsim.report.timeline import Turns
     from sgsim.traffic import PacketScan
 
 FORMATS = ("text", "flowlog", "json", "jsonl", "csv", "parquet")
@@ -47,6 +50,14 @@ class Request:
     likely: bool = False
     exit_code: bool = False
     min_agreement: float | None = None
+    changes: Path | None = None
+    env_time: datetime | None = None
+
+    def travel(self, environment: Environment) -> TimeTravel | None:
+        """The history around the environment, if there are changes. Raises ChangeInputError, ChangeError."""
+        if self.changes is None:
+            return None
+        return TimeTravel(environment, self.changes, self.env_time, self.semantics)
 
     def described(self) -> dict[str, Any]:
         """The options that change verdicts or records, for the report."""
@@ -61,6 +72,10 @@ class Request:
             chosen["vantage"] = self.vantage
         if self.decapsulate:
             chosen["decapsulate"] = True
+        if self.changes:
+            chosen["changes"] = str(self.changes)
+        if self.env_time:
+            chosen["env_time"] = self.env_time.isoformat()
         default = Semantics()
         changed = {
             name: value
@@ -136,6 +151,7 @@ def _plain(value: Any) -> Any:
     metavar="PERCENT",
     help="Flow logs, with --exit-code: how much must agree.  [default: 100]",
 )
+@time_travel_options
 @semantics_option
 @manners_options
 @click.pass_obj
@@ -144,8 +160,10 @@ def replay_command(manners: Manners, /, **arguments: Any) -> int:
 
     TRAFFIC is captures (pcap, pcapng; gzip, zstd), or VPC flow logs (text, gzip, Parquet, CloudWatch JSON; files,
     directories, globs, s3://); - is stdin. ENV is a file or a directory of what `aws ec2 describe-…` prints, or what
-    `sgsim collect` wrote.
+    `sgsim collect` wrote. With --changes, each packet or record is judged by what ENV was at its time.
     """
+    if arguments["env_time"] is not None and arguments["changes"] is None:
+        raise click.UsageError("--env-time needs --changes")
     return Run(Request(**arguments), manners).run()
 
 
@@ -154,6 +172,7 @@ class Run:
 
     def __init__(self, request: Request, manners: Manners) -> None:
         self.request, self.manners = request, manners
+        self.travel: TimeTravel | None = None
 
     def run(self) -> int:
         """The exit code. Raises SgsimError."""
@@ -189,8 +208,13 @@ class Run:
         from sgsim.traffic import scan_packets
 
         environment = read_environment(self.request.environment)
-        options = self.options(environment)
-        snapshot = Snapshot.of(environment, semantics=self.request.semantics)
+        self.travel = self.request.travel(environment)
+        if self.travel is None:
+            options = self.options(environment)
+            snapshot = Snapshot.of(environment, semantics=self.request.semantics)
+        else:
+            options = self.options(self.travel.timeline.history.told)
+            snapshot = self.travel.timeline.present
         tally = Tally()
         with open_output(self.request.output) as output:
             scan = scan_packets(self.request.traffic, decapsulate=self.request.decapsulate)
@@ -218,7 +242,8 @@ class Run:
         from sgsim.cli.progress import followed
         from sgsim.engine.replay import replay
 
-        return replay(snapshot, followed(scan, color=self.manners.colored(sys.stderr)), options)
+        timeline = self.travel.timeline if self.travel else None
+        return replay(snapshot, followed(scan, color=self.manners.colored(sys.stderr)), options, timeline=timeline)
 
     def write_report(
         self, output: BinaryIO, snapshot: Snapshot, scan: PacketScan, options: ReplayOptions, tally: Tally
@@ -227,11 +252,15 @@ class Run:
         from sgsim.report.replay_json import replay_json
         from sgsim.report.replay_text import replay_text
         from sgsim.report.style import Style
+        from sgsim.report.timeline import Turns
+        from sgsim.verdicts import TimedVerdicts
 
-        replayed = self.replayed(snapshot, scan, options)
+        replayed, turns = self.replayed(snapshot, scan, options), Turns()
         for verdicts in replayed:
             tally.add(verdicts)
-        report = self.report(snapshot, scan, replayed, tally)
+            if isinstance(verdicts, TimedVerdicts):
+                turns.add(verdicts)
+        report = self.report(snapshot, scan, replayed, tally, turns)
         if self.request.format == "json":
             output.write(replay_json(report))
         else:
@@ -245,23 +274,34 @@ class Run:
         from sgsim.report.columns import Names
         from sgsim.report.records import record_writer
 
-        names = Names(snapshot.environment, snapshot.tables.interface_ids, snapshot.tables.rule_ids)
+        replayed = self.replayed(snapshot, scan, options)
+        names = Names(self.told(snapshot), replayed.interface_ids, replayed.rule_ids)
+        if self.travel is not None:
+            names = self.travel.names(names)
         writer = record_writer(self.request.format, output, names)
-        for verdicts in self.replayed(snapshot, scan, options):
+        for verdicts in replayed:
             tally.add_totals(verdicts)
             writer.write(verdicts)
         lacks = writer.finish()
+        if self.travel is not None:
+            lacks += self.travel.lacks()
         for message in [*_notes(snapshot.environment, scan), *lacks]:
             note(message)
 
-    def report(self, snapshot: Snapshot, scan: PacketScan, replayed: Replay, tally: Tally) -> ReplayReport:
+    def told(self, snapshot: Snapshot) -> Environment:
+        """What names in records come from."""
+        return snapshot.environment if self.travel is None else self.travel.timeline.history.told
+
+    def report(
+        self, snapshot: Snapshot, scan: PacketScan, replayed: Replay, tally: Tally, turns: Turns
+    ) -> ReplayReport:
         from sgsim.cli.nearest import NearestRules
         from sgsim.report.labels import Labels
         from sgsim.report.replay import ReplayReport
         from sgsim.report.tally import rule_hits
 
-        rule_ids, summary = snapshot.tables.rule_ids, replayed.summary
-        labels = Labels(snapshot.environment, snapshot.tables.interface_ids, rule_ids)
+        rule_ids, summary, travel = replayed.rule_ids, replayed.summary, self.travel
+        labels = Labels(self.told(snapshot), replayed.interface_ids, rule_ids)
         return ReplayReport(
             source=str(self.request.environment),
             labels=labels,
@@ -271,7 +311,10 @@ class Run:
             summary=summary,
             options=self.request.described(),
             vantage=self.request.vantage,
-            nearest=NearestRules(snapshot.environment, snapshot.semantics, labels),
+            nearest=travel.nearest(snapshot.semantics, labels)
+            if travel
+            else NearestRules(snapshot.environment, snapshot.semantics, labels),
+            time=travel.part(turns) if travel else None,
         )
 
     def judge_strictly(self, scan: PacketScan, tally: Tally) -> None:

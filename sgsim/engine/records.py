@@ -212,7 +212,9 @@ class RecordTable:
         def judged(view: View, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
             return store.actions(view, flow[rows], side[rows], made.interface[rows])
 
-        change, before = deciding.of(self.version, made.interface, action, judged)
+        # Of a reply that a connection lets through, rules decide nothing.
+        asked = np.where((made.reason == Reason.TRACKED) & ~made.initiating, np.int32(NO_INTERFACE), made.interface)
+        change, before = deciding.of(self.version, asked, action, judged)
         columns = {field.name: getattr(made, field.name) for field in fields(made)}
         version = np.full(len(made), self.version, np.int32)
         return TimedVerdicts(**columns, snapshot=version, change=change, before=before)

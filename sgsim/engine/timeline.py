@@ -66,13 +66,19 @@ class Timeline:
 
 
 class Views:
-    """The views of a timeline's versions, in the numbers of a first one. Safe in several threads."""
+    """The views of a timeline's versions, in the numbers of a first one. Safe in several threads.
+
+    What only other versions have gets its numbers at once, so that they stand while records are written.
+    """
 
     def __init__(self, timeline: Timeline, first: View, view_of: Callable[[View, Snapshot], View]) -> None:
         self._timeline, self._view_of, self._latest = timeline, view_of, first
         self._views = {timeline.history.present: first}
         self._versions = {first.number: timeline.history.present}
         self._lock = Lock()
+        for numbers, ids in zip((first.interfaces, first.rules), _other_ids(timeline.history)):
+            if ids:
+                numbers.of(ids, np.arange(len(ids), dtype=np.int32))
 
     def __getitem__(self, version: int) -> View:
         with self._lock:
@@ -130,6 +136,19 @@ class Deciding:
         ids = self._views[step].interfaces.ids
         distinct, codes = np.unique(interface, return_inverse=True)
         return np.array([ids[number] in touched for number in distinct.tolist()], np.bool_)[codes]
+
+
+def _other_ids(history: History) -> tuple[list[str], list[str]]:
+    """Ids of interfaces and rules that the present version does not have."""
+    now = history.versions[history.present].environment
+    interfaces: dict[str, None] = {}
+    rules: dict[str, None] = {}
+    for version in history.versions:
+        cards, groups = version.environment.interfaces, version.environment.groups
+        interfaces |= dict.fromkeys(name for name in changed_keys(now.interfaces, cards) if name in cards)
+        changed = (groups[name] for name in changed_keys(now.groups, groups) if name in groups)
+        rules |= dict.fromkeys(rule.rule_id for group in changed for rule in group.rules)
+    return list(interfaces), list(rules)
 
 
 def _nanoseconds(moment: datetime) -> int:

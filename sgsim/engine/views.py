@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from sgsim.engine.resolve import Ends, FindsEnds, Headers
 from sgsim.engine.snapshot import Snapshot
+from sgsim.flows import NO_INTERFACE
 from sgsim.kernels.tracking_layout import LIMITS
 from sgsim.model import ConnectionTrackingTimeouts, NetworkInterface, Semantics
 from sgsim.model.facts import is_nitro_v6
@@ -114,8 +115,11 @@ class View:
         return Ends(egress, ingress, found.observed, public_src, public_dst)
 
     def indexes_of(self, interface: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-        """Interfaces by number as indexes of the snapshot."""
-        return interface if self.indexes is None else _through(self.indexes, interface)
+        """Interfaces by number as indexes of the snapshot, NO_INTERFACE where it does not have one."""
+        if self.indexes is not None:
+            return _through(self.indexes, interface)
+        known = interface < len(self.snapshot.tables.interface_ids)
+        return interface if known.all() else np.where(known, interface, NO_INTERFACE).astype(np.int32)
 
     def named(self, verdicts: RuleVerdicts) -> RuleVerdicts:
         """Verdicts of the snapshot, with their rules by number."""
@@ -134,10 +138,10 @@ class View:
 
 
 def _through(table: npt.NDArray[np.int32], numbers: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-    """`table[numbers]`; what is negative (NO_INTERFACE, AMBIGUOUS) stays."""
-    if not len(table):
-        return numbers
-    found: npt.NDArray[np.int32] = np.where(numbers >= 0, table[np.maximum(numbers, 0)], numbers).astype(np.int32)
+    """`table[numbers]`; what is negative (NO_INTERFACE, AMBIGUOUS) stays, what is not in the table is NO_INTERFACE."""
+    found = np.where(numbers < 0, numbers, NO_INTERFACE).astype(np.int32)
+    inside = (numbers >= 0) & (numbers < len(table))
+    found[inside] = table[numbers[inside]]
     return found
 
 

@@ -170,7 +170,7 @@ _WRITERS: dict[str, Callable[[BinaryIO, Names], RecordWriter]] = {
 RECORD_FORMATS = tuple(_WRITERS)
 
 _TYPES: dict[str, Any] = {
-    **dict.fromkeys(("srcport", "dstport", "protocol", "tcp_flags", "icmp_type", "icmp_code"), pa.int32()),
+    **dict.fromkeys(("srcport", "dstport", "protocol", "tcp_flags", "icmp_type", "icmp_code", "snapshot"), pa.int32()),
     **dict.fromkeys(("packets", "bytes", "start", "end", "flow_id"), pa.int64()),
     **dict.fromkeys(("fragment", "initiating"), pa.bool_()),
     **dict.fromkeys(("rule_ids", "possible_rule_ids"), pa.list_(pa.string())),

@@ -12,6 +12,7 @@ from sgsim.report.logs import LogPart
 from sgsim.report.situations import Line, Situation
 from sgsim.report.style import listed
 from sgsim.report.tally import RuleHits, Tally
+from sgsim.report.timeline import TimePart
 from sgsim.verdicts import Verdict
 
 __all__ = ["FileCounts", "ReplayReport", "Summary", "environment_warnings"]
@@ -66,7 +67,7 @@ class ReplayReport:
     `source` is where the environment was read from, `options` those that change verdicts or records, by name.
     `vantage` is the interface at which everything was captured, if the user said so. `nearest` gives, for a line of
     a situation, words about the rules that came nearest to matching. `log` is there if the traffic was flow logs; then
-    `files` is empty, and `summary` counts flows only.
+    `files` is empty, and `summary` counts flows only. `time` is there if the configuration changed in time.
     """
 
     source: str
@@ -79,3 +80,4 @@ class ReplayReport:
     vantage: str | None = None
     nearest: Callable[[Situation, Line], Sequence[str]] = lambda _situation, _line: ()
     log: LogPart | None = None
+    time: TimePart | None = None

@@ -14,6 +14,7 @@ from sgsim.report.replay import FileCounts, ReplayReport, environment_warnings
 from sgsim.report.schemas import SUMMARY_SCHEMA
 from sgsim.report.situations import Line, situations
 from sgsim.report.tally import MANY, Count
+from sgsim.report.timeline import timeline_json
 from sgsim.verdicts import Reason, Verdict
 
 __all__ = ["replay_json"]
@@ -52,6 +53,8 @@ def replay_json(report: ReplayReport) -> bytes:
         ],
         "warnings": environment_warnings(report.labels.environment),
     }
+    if report.time:
+        document["timeline"] = timeline_json(report.time, report.labels)
     if report.log:
         document |= {"log": log_json(report.log), "agreement": agreement_json(report.log, report.labels)}
     return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"

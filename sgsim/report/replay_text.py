@@ -12,6 +12,7 @@ from sgsim.report.replay import FileCounts, ReplayReport, environment_warnings
 from sgsim.report.situations import Line, Situation, service_text, situations
 from sgsim.report.style import Style, clean, columns, counted, listed, number, span
 from sgsim.report.tally import Count
+from sgsim.report.timeline import timeline_text
 from sgsim.verdicts import Reason, Verdict
 
 __all__ = ["replay_text"]
@@ -37,6 +38,7 @@ def replay_text(report: ReplayReport, style: Style) -> str:
     parts = [
         _traffic(report, style),
         _verdicts(report, style),
+        timeline_text(report.time, report.labels, style) if report.time else (),
         agreement_text(report.log, report.labels, style) if report.log else (),
         *(_situations(report, style, *chapter) for chapter in _chapters(report)),
         _rules(report, style),

@@ -18,7 +18,7 @@ from sgsim.model import ICMP, ICMPV6, TCP, UDP
 from sgsim.report.columns import blocks
 from sgsim.verdicts import MatchSets, Reason, Verdict, Verdicts
 
-__all__ = ["MANY", "Count", "Group", "GroupKey", "RuleHits", "Sample", "Tally", "rule_hits"]
+__all__ = ["MANY", "Count", "Group", "GroupKey", "RuleHits", "Sample", "Tally", "group_table", "rule_hits"]
 
 MAX_GROUPS = 10_000  #: from here on, new groups do not tell ports apart
 MAX_PEERS = 1_000  #: other ends remembered for a group; beyond, only that there are more
@@ -144,10 +144,10 @@ class Tally:
         if not len(rows):
             return
         keys = list(GroupKey._fields)
-        table = _group_table(verdicts, rows, collapse=len(self.groups) >= MAX_GROUPS)
+        table = group_table(verdicts, rows, collapse=len(self.groups) >= MAX_GROUPS)
         merged = _merged(table, keys)
         if len(merged) > MAX_GROUPS:
-            table = _group_table(verdicts, rows, collapse=True)
+            table = group_table(verdicts, rows, collapse=True)
             merged = _merged(table, keys)
         for line in merged.to_pylist():
             key = GroupKey(*(line[name] for name in keys))
@@ -203,7 +203,7 @@ def _merged(table: Any, keys: list[str]) -> Any:
     return table.group_by(keys, use_threads=False).aggregate(sums)
 
 
-def _group_table(verdicts: Verdicts, rows: npt.NDArray[np.int64], *, collapse: bool) -> Any:
+def group_table(verdicts: Verdicts, rows: npt.NDArray[np.int64], *, collapse: bool) -> Any:
     """The rows as an Arrow table of the fields of GroupKey, the other end's address, and what is summed up."""
     protocol = verdicts.protocol[rows]
     ingress = verdicts.direction[rows] == INGRESS

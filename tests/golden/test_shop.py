@@ -18,3 +18,8 @@ def test_script_reproduces_the_example_byte_for_byte(tmp_path: Path) -> None:
     }
     assert made.keys() == kept.keys()
     assert [str(name) for name in made if made[name] != kept[name]] == []
+
+
+def test_script_reproduces_the_trail_byte_for_byte(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, PCAPS / "make_changes.py", tmp_path], check=True, timeout=120)
+    assert (tmp_path / "trail.json").read_bytes() == (PCAPS / "shop-changes" / "trail.json").read_bytes()
