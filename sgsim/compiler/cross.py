@@ -56,15 +56,18 @@ class _Classes(NamedTuple):
     stop: list[int]
 
 
-def build_cross(rows: AddressRows, ingress: Sequence[int], egress: Sequence[int]) -> Cross | None:
-    """The IPv4 rules of some tables of either direction; None where wide classes and their services are too many."""
+def build_cross(rows: AddressRows, ingress: Sequence[slice], egress: Sequence[slice]) -> Cross | None:
+    """The IPv4 rules of some tables of either direction; None where wide classes and their services are too many.
+
+    Tables are given by where their rows are.
+    """
     rules = [_rules(rows, tables) for tables in (ingress, egress)]
     made = _build(rules, [np.ones(len(part.rule), np.bool_) for part in rules])
     return _build(rules, [_wide(part) for part in rules]) if made is None else made
 
 
-def _rules(rows: AddressRows, tables: Sequence[int]) -> _Rules:
-    ranges = [np.arange(rows.offsets[table], rows.offsets[table + 1]) for table in tables]
+def _rules(rows: AddressRows, tables: Sequence[slice]) -> _Rules:
+    ranges = [np.arange(table.start, table.stop) for table in tables]
     chosen = np.concatenate([np.zeros(0, np.int64), *ranges])
     length, address = rows.length[chosen].astype(np.int64), rows.lo[chosen].astype(np.int64)
     by_block = np.lexsort((length, address))
@@ -134,7 +137,7 @@ def _build(rules: Sequence[_Rules], wide: Sequence[npt.NDArray[np.bool_]]) -> Cr
         return None
     every = [*broad, *narrow]
     starts = np.cumsum([0, *(len(part.rule) for part in every)]).tolist()
-    tree, depth, line_of, lines, line_nodes = _lines(narrow, starts[2:4])
+    tree, depth, line_of, lines, line_nodes, narrow_cells = _lines(narrow, starts[2:4])
     order = np.concatenate([part.order for part in every])
     return Cross(
         root=trie[0],
@@ -146,12 +149,13 @@ def _build(rules: Sequence[_Rules], wide: Sequence[npt.NDArray[np.bool_]]) -> Cr
             [_nodes(part, start, int(node)) for part, start, node in zip(classes, starts, shape[:, 2])]
         ),
         shape=shape,
-        cells=int(cells.sum()),
+        wide=np.concatenate([_known(*each, int(n)) for *each, n in zip(broad, classes, services, shape[:, 1])]),
         tree=tree,
         depth=depth,
         line_of=line_of,
         lines=lines,
         line_nodes=line_nodes,
+        narrow=narrow_cells,
         rule=np.concatenate([part.rule for part in every]),
         first=np.concatenate([part.first for part in every]).astype(np.uint32),
         last=np.concatenate([part.last for part in every]).astype(np.uint32),
@@ -166,6 +170,20 @@ def _nodes(classes: _Classes, first_rule: int, first_node: int) -> npt.NDArray[n
     for parent, begin, stop in zip(classes.parent, classes.begin, classes.stop):
         nodes.append((first_node + parent + 1 if parent >= 0 else -1, first_rule + begin, first_rule + stop))
     return np.array(nodes, np.int32)
+
+
+def _known(
+    rules: _Rules, classes: _Classes, services: tuple[npt.NDArray[np.uint32], npt.NDArray[np.int32]], columns: int
+) -> npt.NDArray[np.int32]:
+    """The wide cells of one direction: 1, no rule, or 0, some rule: to be found out."""
+    cells = np.ones((len(classes.address) + 1, columns), np.int32)
+    keys, column_of = services
+    begun, ended = np.searchsorted(keys, rules.first), np.searchsorted(keys, rules.last) + 1
+    inside = np.searchsorted(np.array(classes.address, np.int64), np.array(classes.end, np.int64))
+    for number, (begin, stop) in enumerate(zip(classes.begin, classes.stop)):
+        held = [column_of[one:other] for one, other in zip(begun[begin:stop], ended[begin:stop])]
+        cells[number + 1 : inside[number] + 1, np.concatenate(held)] = 0
+    return cells.ravel()
 
 
 def _service_columns(rules: _Rules) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int32]]:
@@ -226,17 +244,24 @@ def _trie(
 
 def _lines(
     rules: Sequence[_Rules], first_rule: Sequence[int]
-) -> tuple[npt.NDArray[np.uint32], int, npt.NDArray[np.int32], npt.NDArray[np.uint32], npt.NDArray[np.int32]]:
-    """(search tree over the last addresses of intervals, its depth, `line_of`, `lines`, `line_nodes`)."""
+) -> tuple[
+    npt.NDArray[np.uint32],
+    int,
+    npt.NDArray[np.int32],
+    npt.NDArray[np.uint32],
+    npt.NDArray[np.int32],
+    npt.NDArray[np.int32],
+]:
+    """(search tree over the last addresses of intervals, its depth, `line_of`, `lines`, `line_nodes`, `narrow`)."""
     classes = [_classes(part) for part in rules]
     if not any(part.address for part in classes):
         none = np.zeros(0, np.int32)
-        return np.zeros(0, np.uint32), 0, none, np.zeros(0, np.uint32), none.reshape(0, 3)
+        return np.zeros(0, np.uint32), 0, none, np.zeros(0, np.uint32), none.reshape(0, 3), none
     bounds = [bound for part in classes for bound in (part.address, part.end)]
     starts = np.unique(np.concatenate([[0], *bounds]))
     starts = starts[starts < _ADDRESSES]
     line_of = np.zeros((2, len(starts)), np.int32)
-    lines, nodes = [], []
+    lines, nodes, cells = [], [], []
     first_line = 0
     for direction, (part, found) in enumerate(zip(rules, classes)):
         first, end = np.searchsorted(starts, found.address), np.searchsorted(starts, found.end)
@@ -248,6 +273,7 @@ def _lines(
             assert keys is not None, "they fitted when these rules were chosen"
             filled[number + 1, : len(keys)] = sorted(keys)
         lines.append(filled)
+        cells.append(_known_narrow(part, found, filled))
         nodes.append(_nodes(found, first_rule[direction], first_line))
         first_line += len(filled)
     ends = (starts[1:] - 1).astype(np.uint32)
@@ -258,7 +284,23 @@ def _lines(
         line_of.ravel(),
         _aligned(np.concatenate(lines).ravel()),
         np.concatenate(nodes),
+        np.concatenate(cells),
     )
+
+
+def _known_narrow(
+    rules: _Rules, classes: _Classes, lines: npt.NDArray[np.uint32]
+) -> npt.NDArray[np.int32]:
+    """The narrow cells of one direction: 1, no rule, or 0, some rule: to be found out."""
+    owner = np.repeat(np.arange(1, len(lines)), np.diff([*classes.begin, len(rules.address)]))
+    parent = np.array([0, *(number + 1 for number in classes.parent)], np.int64)
+    place = np.arange(KEYS)
+    cells = np.ones((len(lines), KEYS), np.int32)
+    for _ in range(_MOST_NESTED):
+        begun = (lines[owner] < rules.first[:, None]).sum(axis=1)
+        ended = (lines[owner] < rules.last[:, None]).sum(axis=1)
+        np.minimum.at(cells, owner, (place < begun[:, None]) | (place > ended[:, None]))
+    return cells.ravel()
 
 
 def _aligned(values: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:

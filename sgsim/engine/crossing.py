@@ -14,6 +14,8 @@ from sgsim.flows import EGRESS, INGRESS, FlowBlock
 from sgsim.kernels.match_context import Context
 from sgsim.tables import RuleTables
 from sgsim.tables.cross import Cross
+from sgsim.tables.layout import HAS_SUBJECTS, UNDEFINED, WIDE_SHIFT
+from sgsim.tables.slots import slots_of
 
 if TYPE_CHECKING:
     from sgsim.engine.stores import Store
@@ -108,24 +110,28 @@ def crossing_of(tables: RuleTables, block: FlowBlock) -> Crossing | None:
 
 def _build(tables: RuleTables, interface: int) -> Cross | None:
     """The tables of an interface whose rows ask for nothing but CIDR rules."""
-    columns = tables.interfaces
-    groups = columns.groups[columns.offsets[interface] : columns.offsets[interface + 1]].astype(np.int64)
-    flags = int(tables.v4.records[8 * interface + 1])
-    if not len(groups) or flags >> 16:
+    groups = np.array(tables.groups_of(interface), np.int64)
+    if not len(groups) or int(tables.record(4, interface)[1]) >> 16:
         return None
-    subjects = np.diff(tables.subject_rows.offsets)
-    if subjects[2 * groups + INGRESS].any() or subjects[2 * groups + EGRESS].any():
-        return None
-    return build_cross(tables.v4.rows, (2 * groups + INGRESS).tolist(), (2 * groups + EGRESS).tolist())
+    layout = tables.v4.layout
+    ingress, egress = (
+        layout.directory[slots_of(layout.chunks, 2 * groups + direction)] for direction in (INGRESS, EGRESS)
+    )
+    for headers in (ingress, egress):
+        if (headers[:, 0] & (HAS_SUBJECTS | UNDEFINED)).any():
+            return None
+    return build_cross(tables.v4.rows, *([slice(*row) for row in part[:, 1:3].tolist()] for part in (ingress, egress)))
 
 
 def _places(tables: RuleTables, interface: int) -> npt.NDArray[np.uint32]:
-    return tables.v4.records[8 * interface + 2 : 8 * interface + 6]
+    return tables.record(4, interface)[2:6]
 
 
 def _may_be_wide(tables: RuleTables, interface: int) -> bool:
-    """Whether some direction has a rule for all IPv4 addresses and ports (see `tables.columns.Interfaces.wide`)."""
-    return int(tables.interfaces.wide[interface]) & 0b110011 != 0
+    """Whether some direction has a rule for all IPv4 addresses and ports (see `tables.layout`)."""
+    layout = tables.v4.layout
+    slots = slots_of(layout.chunks, 2 * np.array(tables.groups_of(interface), np.int64))
+    return bool((layout.directory[slots, 0] >> WIDE_SHIFT).any())
 
 
 #: Built tables by what they were built from; they go when it goes.

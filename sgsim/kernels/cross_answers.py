@@ -15,7 +15,7 @@ from sgsim.kernels.match_context import (
     MEMBERS,
     USED_MEMBERS,
 )
-from sgsim.kernels.match_store import EVERYONE, NO_ROOM, content_answer, has_room
+from sgsim.kernels.match_store import EVERYONE, NO_ROOM, content_answer, has_room, is_before
 
 __all__ = ["class_answer"]
 
@@ -38,7 +38,7 @@ def class_answer(c: Number, nodes: Number, node: Number, service: Number) -> Num
                 rule, order = get_i32(rules, i), get_u64(orders, i)
                 insert(members, size, rule)
                 size += 1
-                if order < best:
+                if is_before(c, order, rule, best, deciding):
                     best, deciding = order, rule
                 if order >> _PREFIX_SHIFT == _FOR_ALL:
                     flags = EVERYONE

@@ -53,6 +53,13 @@ __all__ = ["BLOCK", "PAIRS", "Context"]
     SERVICE_AT, NODE_ROW, NODE_TABLE, NODE, SUBJECT_ROW, SUBJECT_TABLE, WORD, PAIRS_USED, PAGES_USED,
     NODES_USED, SUBJECTS_USED, SAME_TABLE,
 ) = range(88, 112)  # fmt: skip
+#: Tables for one interface: see `tables.cross` and `match_cross`; addresses, but for DEPTH, RANKS (how many `line_of`
+#: has in each direction) and FOR_ALL.
+(
+    CROSS_KEYS, CROSS_KEY_COLUMNS, CROSS_SHAPE, CROSS_NODES, CROSS_LINE_NODES, CROSS_TREE, CROSS_DEPTH, CROSS_LINE_OF,
+    CROSS_RANKS, CROSS_LINES, CROSS_RULE, CROSS_FIRST, CROSS_LAST, CROSS_ORDER, CROSS_FOR_ALL, CROSS_WIDE,
+    CROSS_NARROW, CROSS_NUMBERS, CROSS_REMOTE, CROSS_SERVICE,
+) = range(112, 132)  # fmt: skip
 
 FIELDS = {name: value for name, value in globals().items() if name.isupper() and value.__class__ is int}
 

@@ -68,6 +68,7 @@ __all__ = [
     "has_room",
     "is_before",
     "join",
+    "join_by_content",
     "merge",
     "mix",
     "page_answer",
@@ -199,7 +200,48 @@ def join(c: Number, one: Number, other: Number) -> Number:
 @helper
 def new_join(c: Number, one: Number, other: Number, first: Number, second: Number) -> Number:
     """Merge two sets."""
-    offsets, members, order, info = get_i64(c, OFFSETS), get_i64(c, MEMBERS), get_i64(c, ORDER), get_i64(c, INFO)
+    size = put_union(c, one, other)
+    if size == NO_ROOM:
+        return NO_ROOM
+    better, flags = better_of(c, one, other), flags_of(c, one) | flags_of(c, other)
+    deciding = get_i32(get_i64(c, INFO), 4 * better + 1)
+    return finish(c, size, get_u64(get_i64(c, ORDER), better), deciding, flags, first, second)
+
+
+@helper
+def join_by_content(c: Number, one: Number, other: Number) -> Number:
+    """As `join`, for two sets that are not empty, where other sources may have made the same set already."""
+    first, second = np.uint64(OF_JOIN | one), np.uint64(other)
+    answer = find(c, first, second)
+    if answer != 0:
+        return answer
+    size = put_union(c, one, other)
+    if size == NO_ROOM:
+        return NO_ROOM
+    better, flags = better_of(c, one, other), flags_of(c, one) | flags_of(c, other)
+    deciding = get_i32(get_i64(c, INFO), 4 * better + 1)
+    answer = content_answer(c, size, get_u64(get_i64(c, ORDER), better), deciding, flags)
+    remember(c, first, second, answer)
+    return answer
+
+
+@helper
+def better_of(c: Number, one: Number, other: Number) -> Number:
+    """Which of two answers has the rule that decides."""
+    order, info = get_i64(c, ORDER), get_i64(c, INFO)
+    first, second = get_i32(info, 4 * one + 1), get_i32(info, 4 * other + 1)
+    return other if is_before(c, get_u64(order, other), second, get_u64(order, one), first) else one
+
+
+@helper
+def flags_of(c: Number, answer: Number) -> Number:
+    return get_i32(get_i64(c, INFO), 4 * answer)
+
+
+@helper
+def put_union(c: Number, one: Number, other: Number) -> Number:
+    """Write the members of two disjoint sets behind the last member; returns how many they are."""
+    offsets, members = get_i64(c, OFFSETS), get_i64(c, MEMBERS)
     i, end_i = get_i64(offsets, one), get_i64(offsets, one + 1)
     j, end_j = get_i64(offsets, other), get_i64(offsets, other + 1)
     size = end_i - i + end_j - j
@@ -213,11 +255,7 @@ def new_join(c: Number, one: Number, other: Number, first: Number, second: Numbe
         else:
             put_i32(members, k, get_i32(members, j))
             j += 1
-    best, deciding = get_u64(order, one), get_i32(info, 4 * one + 1)
-    if is_before(c, get_u64(order, other), get_i32(info, 4 * other + 1), best, deciding):
-        best, deciding = get_u64(order, other), get_i32(info, 4 * other + 1)
-    flags = get_i32(info, 4 * one) | get_i32(info, 4 * other)
-    return finish(c, size, best, deciding, flags, first, second)
+    return size
 
 
 @helper
