@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import fields
@@ -16,7 +17,8 @@ from sgsim.model import Environment
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sgsim.generate import Network, Shape, Traffic, TrafficStream
+    from sgsim.generate import Flows, Network, Shape, Traffic, TrafficStream
+    from sgsim.generate.flows import FlowSource
 
 __all__ = ["count", "generate_command", "shape_given", "shape_options", "traffic_given", "traffic_options"]
 
@@ -139,7 +141,7 @@ def traffic_given(arguments: dict[str, Any]) -> Traffic:
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Another seed, another result.")
 @manners_options
 @click.pass_obj
-def generate_command(_: Manners, /, **arguments: Any) -> None:
+def generate_command(manners: Manners, /, **arguments: Any) -> None:
     """Make an environment shaped as security groups are, traffic for it, or traffic for the one in ENV.
 
     The same options and seed give the same bytes. Traffic is checked by the rules: the share of --hits is what
@@ -163,7 +165,7 @@ def generate_command(_: Manners, /, **arguments: Any) -> None:
 
         world = read_environment(environment)
     if traffic_file is not None:
-        _write_traffic(world, network, traffic, arguments)
+        _write_traffic(world, network, traffic, arguments, manners)
 
 
 def _check_usage(arguments: dict[str, Any]) -> None:
@@ -218,7 +220,9 @@ def _from_classbench(path: Path, output: Path | None) -> Environment:
     return read.environment
 
 
-def _write_traffic(world: Environment, network: Network | None, traffic: Traffic, arguments: dict[str, Any]) -> None:
+def _write_traffic(
+    world: Environment, network: Network | None, traffic: Traffic, arguments: dict[str, Any], manners: Manners
+) -> None:
     """Traffic that the rules have seen."""
     from sgsim.engine import Snapshot, evaluate
     from sgsim.generate import TrafficStream, network_of
@@ -229,15 +233,44 @@ def _write_traffic(world: Environment, network: Network | None, traffic: Traffic
     snapshot = Snapshot.of(world)
     stream = TrafficStream(network or network_of(world), traffic, seed, lambda table: evaluate(snapshot, table).action)
     with open_output(target) as output:
-        count, what = _written(stream, world, output, format_, arguments)
+        count, what = _written(_Followed(stream, manners.colored(sys.stderr)), world, output, format_, arguments)
     accepted = round(traffic.flows * traffic.hits)
     note(f"{target}: {traffic.flows:,} flows, {accepted:,} of them accepted; {count:,} {what}")
     if stream.unmet:
         note(f"{stream.unmet:,} flows are not as asked: no other ones were found")
 
 
+class _Measured:
+    """The chunks of a stream, and how far it has come: in flows, though a bar calls them bytes."""
+
+    def __init__(self, stream: TrafficStream) -> None:
+        self._stream = stream
+        self.bytes_read, self.bytes_total = 0, len(stream)
+
+    def __iter__(self) -> Iterator[Flows]:
+        for chunk in self._stream:
+            self.bytes_read += len(chunk)
+            yield chunk
+
+
+class _Followed:
+    """A stream with a bar on stderr that follows it."""
+
+    def __init__(self, stream: TrafficStream, color: bool) -> None:
+        self._stream, self._color = stream, color
+        self.network = stream.network
+
+    def __len__(self) -> int:
+        return len(self._stream)
+
+    def __iter__(self) -> Iterator[Flows]:
+        from sgsim.cli.progress import followed
+
+        return iter(followed(_Measured(self._stream), color=self._color, things="flows"))
+
+
 def _written(
-    stream: TrafficStream, world: Environment, output: IO[bytes], format_: str, arguments: dict[str, Any]
+    stream: FlowSource, world: Environment, output: IO[bytes], format_: str, arguments: dict[str, Any]
 ) -> tuple[int, str]:
     """(how many, of what) was written."""
     seconds, seed = arguments["seconds"], arguments["seed"]

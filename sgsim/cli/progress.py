@@ -27,17 +27,17 @@ class Measured(Protocol[Batch]):
     def __iter__(self) -> Iterator[Batch]: ...
 
 
-def followed(scan: Measured[Batch], *, color: bool) -> Iterable[Batch]:
-    """The same batches; a bar follows them."""
-    return _followed(scan, color) if sys.stderr.isatty() else scan
+def followed(scan: Measured[Batch], *, color: bool, things: str | None = None) -> Iterable[Batch]:
+    """The same batches; a bar follows them. `things`: what is counted, if it is not bytes."""
+    return _followed(scan, color, things) if sys.stderr.isatty() else scan
 
 
-def _followed(scan: Measured[Batch], color: bool) -> Iterator[Batch]:
+def _followed(scan: Measured[Batch], color: bool, things: str | None) -> Iterator[Batch]:
     begin, bar = time.monotonic(), None
     try:
         for batch in scan:
             if bar is None and time.monotonic() - begin > PATIENCE:
-                bar = _Bar(scan.bytes_total, color)
+                bar = _Bar(scan.bytes_total, color, things)
             if bar is not None:
                 bar.show(scan.bytes_read)
             yield batch
@@ -47,21 +47,27 @@ def _followed(scan: Measured[Batch], color: bool) -> Iterator[Batch]:
 
 
 class _Bar:
-    def __init__(self, total: int | None, color: bool) -> None:
+    def __init__(self, total: int | None, color: bool, things: str | None) -> None:
         from rich.console import Console
         from rich.progress import (
             BarColumn,
             DownloadColumn,
+            MofNCompleteColumn,
             Progress,
+            ProgressColumn,
             TextColumn,
             TimeRemainingColumn,
             TransferSpeedColumn,
         )
 
-        parts = (TextColumn("replay"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+        parts: tuple[ProgressColumn, ...] = (MofNCompleteColumn(),)
+        if things is None:
+            parts = (DownloadColumn(), TransferSpeedColumn())
         console = Console(stderr=True, no_color=not color)
-        self._progress = Progress(*parts, console=console, transient=True)
-        self._task = self._progress.add_task("replay", total=total)
+        self._progress = Progress(
+            TextColumn(things or "replay"), BarColumn(), *parts, TimeRemainingColumn(), console=console, transient=True
+        )
+        self._task = self._progress.add_task(things or "replay", total=total)
         self._progress.start()
 
     def show(self, done: int) -> None:

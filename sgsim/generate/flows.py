@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,7 @@ from sgsim.generate.propose import HIGHEST, PORTS, Flows, Proposals
 from sgsim.generate.targets import Aims, aims, members, open_egress, usable
 from sgsim.verdicts import Verdict
 
-__all__ = ["Flows", "Judge", "Traffic", "TrafficStream", "flow_table"]
+__all__ = ["FlowSource", "Flows", "Judge", "Traffic", "TrafficStream", "flow_table"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -63,6 +63,23 @@ class _Stream(NamedTuple):
     hit: bool
     direction: int
     counts: Ints
+
+
+class FlowSource(Protocol):
+    """Chunks of flows for a network: a TrafficStream, or what looks on while one is iterated."""
+
+    @property
+    def network(self) -> Network:
+        """What the flows are for."""
+        ...
+
+    def __len__(self) -> int:
+        """How many flows there are in all."""
+        ...
+
+    def __iter__(self) -> Iterator[Flows]:
+        """The chunks."""
+        ...
 
 
 class TrafficStream:

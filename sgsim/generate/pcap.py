@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sgsim.flows import INGRESS
-from sgsim.generate.flows import Flows, TrafficStream
+from sgsim.generate.flows import Flows, FlowSource
 from sgsim.generate.network import Network
 from sgsim.generate.records import BEGIN
 from sgsim.model import TCP
@@ -43,7 +43,7 @@ class _Packets(NamedTuple):
         return _Packets(self.flow[rows], self.number[rows], self.back[rows], self.time[rows], self.size[rows])
 
 
-def write_pcap(stream: TrafficStream, output: IO[bytes], *, packets: float, seconds: int, seed: int) -> int:
+def write_pcap(stream: FlowSource, output: IO[bytes], *, packets: float, seconds: int, seed: int) -> int:
     """Write a capture with `packets` a flow on average, within `seconds` from BEGIN; returns how many it holds.
 
     TCP begins with a handshake; what is rejected is tried up to three times and never answered. Few flows have most

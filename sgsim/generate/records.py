@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sgsim.flows import EGRESS, INGRESS
-from sgsim.generate.flows import Flows, TrafficStream
+from sgsim.generate.flows import Flows, FlowSource
 from sgsim.model import TCP
 from sgsim.verdicts import Verdict
 
@@ -45,7 +45,7 @@ class LogRecords:
         return len(self.flow)
 
 
-def log_records(stream: TrafficStream, seconds: int, seed: int) -> Iterator[LogRecords]:
+def log_records(stream: FlowSource, seconds: int, seed: int) -> Iterator[LogRecords]:
     """The records of a stream, a chunk of flows at a time, each chunk after the other within `seconds` from BEGIN.
 
     An accepted flow has its answers on record as well, a third of UDP's excepted.

@@ -35,6 +35,8 @@ def choices(texts: Sequence[str]) -> Texts:
 
 def numbers(values: npt.NDArray[np.int64]) -> Texts:
     """Decimal texts of numbers from 0 to below 10^10."""
+    if not (values > 255).any():
+        return _table("octet")[values]
     high, low = np.divmod(values, 100_000)
     if not high.any():
         return _table("digits")[low]
