@@ -31,10 +31,13 @@ from sgsim.errors import ModelError, NotationError
 from sgsim.model import Environment
 from sgsim.model.arns import parse_arn
 from sgsim.model.policies import Policy
+from sgsim.model.principals import IamGroup, Role, User
 
 __all__ = ["Answer", "can", "find_principal"]
 
 _ACTION = re.compile(r"[A-Za-z0-9-]+:[A-Za-z0-9_.-]+", re.ASCII)
+
+_HOLDERS = {"user": "users", "group": "groups", "role": "roles"}
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -176,7 +179,7 @@ def _thing(environment: Environment, text: str, account_id: str) -> Thing:
 
 
 def _described(environment: Environment, identifier: str, account_id: str) -> Thing | None:
-    """The group, interface, image … with an id."""
+    """The group, interface, image … with an id, or the user, group or role of a name."""
     if identifier in environment.groups:
         return group_thing(environment, identifier)
     if identifier in environment.interfaces:
@@ -191,4 +194,11 @@ def _described(environment: Environment, identifier: str, account_id: str) -> Th
         return vpc_thing(environment, identifier, account_id, environment.vpcs[identifier].region)
     if identifier in environment.subnets:
         return subnet_thing(environment, identifier, account_id, environment.subnets[identifier].region)
-    return None
+    return _held(environment, identifier, account_id)
+
+
+def _held(environment: Environment, text: str, account_id: str) -> Thing | None:
+    """The account's user, group or role that is meant by `user/ada`, `group/operators`, `role/deploy`."""
+    kind, _, name = text.partition("/")
+    found = environment.directory.named(_HOLDERS[kind], account_id, name) if kind in _HOLDERS else None
+    return holder_thing(found) if isinstance(found, User | IamGroup | Role) else None

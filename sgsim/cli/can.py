@@ -75,7 +75,7 @@ def can_command(
     """Say whether IAM lets PRINCIPAL do ACTION to RESOURCE, by the policies in ENV.
 
     PRINCIPAL is an ARN or the name of a user or role, ACTION such as ec2:AuthorizeSecurityGroupIngress, RESOURCE an
-    ARN, the id of something that ENV describes (whose condition keys are then known), or '*'.
+    ARN, '*', or the id or name of something that ENV describes, whose condition keys are then known: sg-0123, role/ci.
     """
     from sgsim.access.question import can
     from sgsim.importers import read_environment

@@ -20,6 +20,9 @@ _OUTCOMES = {
     Outcome.IMPLICIT_DENY: "implicit deny",
 }
 
+#: Services have keys of their own for what `aws:ResourceTag/…` tells as well.
+_SAME_TAGS = ("ec2:ResourceTag/", "iam:ResourceTag/")
+
 
 def decision_json(answer: Answer) -> bytes:
     """One document, indented; ends with a line feed."""
@@ -76,6 +79,7 @@ def _reasons(answer: Answer) -> Iterator[str]:
     if decision.missing_keys:
         yield f"statements ask for what the request does not tell: {', '.join(decision.missing_keys)}"
     if answer.request.context:
-        told = (f"{key}={','.join(values)}" for key, values in sorted(answer.request.context.items()))
-        yield f"the request tells {', '.join(told)}"
+        told = sorted(answer.request.context.items())
+        once = (f"{key}={','.join(values)}" for key, values in told if not key.startswith(_SAME_TAGS))
+        yield f"the request tells {', '.join(once)}"
     yield from answer.notes

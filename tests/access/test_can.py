@@ -137,7 +137,7 @@ def test_assuming_a_role_asks_its_trust_policy(account: str, capsys: pytest.Capt
     """docs/iam.md A1.4: the account is trusted, so that the user needs leave of its own."""
     assert run(["can", account, "user/eve", "sts:AssumeRole", arn("role/deploy"), "--exit-code"]) == 0
     assert "of trust policy of role deploy (resource policy)" in capsys.readouterr().out
-    assert run(["can", account, "ada", "sts:AssumeRole", arn("role/deploy"), "--exit-code"]) == 2
+    assert run(["can", account, "ada", "sts:AssumeRole", "role/deploy", "--exit-code"]) == 2
     assert "nothing allows it as identity policy" in capsys.readouterr().out
 
 
