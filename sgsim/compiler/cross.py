@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from sgsim.compiler.trees import KEYS, build_trees
+from sgsim.compiler.trees import KEYS, build_trees, ragged
 from sgsim.tables.columns import ORDER_PREFIX_SHIFT, SERVICE_BITS, AddressRows
 from sgsim.tables.cross import OTHER_SERVICES, SERVICE_STRIDE, Cross
 
@@ -149,7 +149,7 @@ def _build(rules: Sequence[_Rules], wide: Sequence[npt.NDArray[np.bool_]]) -> Cr
             [_nodes(part, start, int(node)) for part, start, node in zip(classes, starts, shape[:, 2])]
         ),
         shape=shape,
-        wide=np.concatenate([_known(*each, int(n)) for *each, n in zip(broad, classes, services, shape[:, 1])]),
+        wide=np.concatenate([_known(*each) for each in zip(broad, classes, services)]),
         tree=tree,
         depth=depth,
         line_of=line_of,
@@ -173,11 +173,11 @@ def _nodes(classes: _Classes, first_rule: int, first_node: int) -> npt.NDArray[n
 
 
 def _known(
-    rules: _Rules, classes: _Classes, services: tuple[npt.NDArray[np.uint32], npt.NDArray[np.int32]], columns: int
+    rules: _Rules, classes: _Classes, services: tuple[npt.NDArray[np.uint32], npt.NDArray[np.int32]]
 ) -> npt.NDArray[np.int32]:
     """The wide cells of one direction: 1, no rule, or 0, some rule: to be found out."""
-    cells = np.ones((len(classes.address) + 1, columns), np.int32)
     keys, column_of = services
+    cells = np.ones((len(classes.address) + 1, int(column_of.max()) + 1), np.int32)
     begun, ended = np.searchsorted(keys, rules.first), np.searchsorted(keys, rules.last) + 1
     inside = np.searchsorted(np.array(classes.address, np.int64), np.array(classes.end, np.int64))
     for number, (begin, stop) in enumerate(zip(classes.begin, classes.stop)):
@@ -288,18 +288,21 @@ def _lines(
     )
 
 
-def _known_narrow(
-    rules: _Rules, classes: _Classes, lines: npt.NDArray[np.uint32]
-) -> npt.NDArray[np.int32]:
+def _known_narrow(rules: _Rules, classes: _Classes, lines: npt.NDArray[np.uint32]) -> npt.NDArray[np.int32]:
     """The narrow cells of one direction: 1, no rule, or 0, some rule: to be found out."""
-    owner = np.repeat(np.arange(1, len(lines)), np.diff([*classes.begin, len(rules.address)]))
-    parent = np.array([0, *(number + 1 for number in classes.parent)], np.int64)
-    place = np.arange(KEYS)
     cells = np.ones((len(lines), KEYS), np.int32)
-    for _ in range(_MOST_NESTED):
-        begun = (lines[owner] < rules.first[:, None]).sum(axis=1)
-        ended = (lines[owner] < rules.last[:, None]).sum(axis=1)
-        np.minimum.at(cells, owner, (place < begun[:, None]) | (place > ended[:, None]))
+    begins, sizes = np.array(classes.begin, np.int64), np.diff([*classes.begin, len(rules.address)])
+    parents, place = np.array(classes.parent, np.int64), np.arange(KEYS)
+    line = above = np.arange(len(parents))
+    while len(line):  # the rules of each class, then those of the classes around it
+        owner, number = ragged(sizes[above])
+        rule = begins[above][owner] + number
+        keys = lines[1 + line[owner]]
+        begun, ended = ((keys < column[rule][:, None]).sum(axis=1) for column in (rules.first, rules.last))
+        outside = (place < begun[:, None]) | (place > ended[:, None])
+        np.minimum.at(cells, 1 + line[owner], outside.astype(np.int32))
+        nested = parents[above] >= 0
+        line, above = line[nested], parents[above][nested]
     return cells.ravel()
 
 

@@ -31,7 +31,7 @@ class Crossing:
     def __init__(self, tables: RuleTables, interface: int, cross: Cross) -> None:
         from sgsim.kernels.match_cross import CROSS_BLOCK, CROSS_SCRATCH
 
-        self._wide, self._narrow = np.zeros(cross.cells, np.int32), np.zeros(len(cross.lines), np.int32)
+        self._wide, self._narrow = cross.wide.copy(), cross.narrow.copy()
         numbers = np.empty((CROSS_SCRATCH, CROSS_BLOCK), np.int32)
         remote, service = np.empty(CROSS_BLOCK, np.uint32), np.empty(CROSS_BLOCK, np.uint32)
         self._tables = (cross.root, cross.chunks, cross.services, _places(tables, interface), self._wide, self._narrow)

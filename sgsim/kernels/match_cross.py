@@ -63,11 +63,13 @@ from sgsim.kernels.match_context import (
     INFO,
     LATER,
     MATCH_SET,
+    MOST_SLOTS,
     REST,
     REST_USED,
     ROW,
+    SLOTS,
 )
-from sgsim.kernels.match_store import EVERYONE, NO_ROOM, join_by_content
+from sgsim.kernels.match_store import EVERYONE, NO_ROOM, OF_JOIN, join_by_content, mix
 from sgsim.kernels.match_verdicts import ACCEPT, BY_EXEMPTION, ICMP, ICMPV6, TCP, UDP, mark_untracked, put_verdict
 
 __all__ = ["CROSS_BLOCK", "CROSS_SCRATCH", "is_alike", "match_cross"]
@@ -280,6 +282,10 @@ def join_narrow(c: Number, rows: Number) -> Number:
         put_i32(kept, several, i)
         put_i32(others, several, min(one, other))
         several += np.int64(min(one, other) > 1)
+    slots, limit = get_i64(c, SLOTS), np.uint64(get_i64(c, MOST_SLOTS) - 1)
+    for k in range(several):
+        one = np.uint64(OF_JOIN | (get_i32(answers, get_i32(kept, k)) - 1))
+        prefetch(slots + 16 * np.int64(mix(one, np.uint64(get_i32(others, k) - 1)) & limit))
     for k in range(several):
         i = get_i32(kept, k)
         found = join_by_content(c, get_i32(answers, i) - 1, get_i32(others, k) - 1)

@@ -11,8 +11,8 @@ rules that hold the address are those of this block and of the blocks above it. 
              ──▶ line_of[direction, rank] ──▶ line of 16 keys: how many are below the service?
                                                                          cells[16 * line + count] ──▶ answer
 
-All rules are wide while (classes × columns) fit 4 MB. Cells are empty until traffic meets them and belong to a call;
-everything here stays as it is compiled. Figures are in docs/decisions/0001-table-layout.md.
+All rules are wide while (classes × columns) fit 4 MB. Answers are put into cells when traffic meets
+them, in copies that belong to a call; everything here stays as it is compiled. Figures are in docs/decisions/0001-table-layout.md.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Cross(NamedTuple):
     protocols `service_keys` uint32, the last services of intervals, with `service_columns` int32, one more.
     `nodes` int32[classes, 3]: class above or -1, its rules `nodes[i, 1]:nodes[i, 2]`. `shape` int64[2, 6] by
     direction: first wide cell, columns, first node, first service key, their number, first service column.
-    `cells`: how many wide cells there are.
+    `wide` int32: what is known of each cell before any traffic, 1 where no rule matches and 0 elsewhere.
 
     `tree` uint32, lines of a search tree of `depth` levels (0: no narrow rules); `line_of` int32[2 * ranks], `lines`
     uint32, 16 a line, ascending and filled up with 2**32 - 1; `line_nodes` int32[lines, 3] as `nodes`.
@@ -53,12 +53,13 @@ class Cross(NamedTuple):
     service_columns: npt.NDArray[np.int32]
     nodes: npt.NDArray[np.int32]
     shape: npt.NDArray[np.int64]
-    cells: int
+    wide: npt.NDArray[np.int32]
     tree: npt.NDArray[np.uint32]
     depth: int
     line_of: npt.NDArray[np.int32]
     lines: npt.NDArray[np.uint32]
     line_nodes: npt.NDArray[np.int32]
+    narrow: npt.NDArray[np.int32]
     rule: npt.NDArray[np.int32]
     first: npt.NDArray[np.uint32]
     last: npt.NDArray[np.uint32]
