@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 from functools import cache
@@ -16,6 +17,7 @@ from sgsim.model.policies import Policy, PolicyKind, parse_policy
 from tests.access.asking import GROUP
 from tests.access.worlds import ACCOUNT, USER
 
+ROOT = Path(__file__).parents[2]
 #: What each policy's name promises of calls that sgsim simulates.
 PROMISES = {
     "AdministratorAccess": ("ec2:AuthorizeSecurityGroupIngress ec2:RunInstances iam:CreateUser sts:AssumeRole", ""),
@@ -139,3 +141,14 @@ def test_shipped_policies_tell_version_and_date() -> None:
         "AmazonEC2FullAccess": ("v5", "2018-11-27"),
         "AmazonEC2ReadOnlyAccess": ("v5", "2026-02-12"),
     }
+
+
+def test_the_script_makes_what_ships(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """docs/iam.md A6: nothing was changed by hand."""
+    spec = importlib.util.spec_from_file_location("managed_policies", ROOT / "tools" / "managed_policies.py")
+    assert spec is not None and spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    monkeypatch.setattr(script, "TARGET", tmp_path / "made.json")
+    script.main(_directory())
+    assert (tmp_path / "made.json").read_text() == (ROOT / "sgsim/model/managed_policies.json").read_text()
