@@ -71,5 +71,23 @@ def _worse(before: Figure, after: Figure) -> float:
 
 
 def slower(changes: list[Change], limit: float) -> list[Change]:
-    """The figures that are worse by more than the limit (0.1: a tenth)."""
-    return [change for change in changes if change.worse > limit]
+    """The figures that are worse by more than the limit (0.1: a tenth), and in every run than the baseline in any.
+
+    What is measured by the clock on the wall is never among them: that others use the machine is no regression.
+    """
+    return [
+        change
+        for change in changes
+        if change.worse > limit and change.after.clock != "wall" and _apart(change.before, change.after)
+    ]
+
+
+def _apart(before: Figure, after: Figure) -> bool:
+    """Whether the best run of `after` is worse than the worst of `before`, by the yardstick."""
+    if after.better == "lower":
+        return after.low * _scale(after) > before.high * _scale(before)
+    return after.high * _scale(after) < before.low * _scale(before)
+
+
+def _scale(figure: Figure) -> float:
+    return figure.relative / figure.value if figure.relative and figure.value else 1.0

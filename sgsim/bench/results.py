@@ -28,7 +28,7 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
 
     `yardstick`: M flows/s of the plain scan, the median of those run between the runs; None for what is no speed.
     `relative`: the median of value × yardstick for times, value / yardstick for rates: what a slower machine leaves
-    alone. `better`: whether `lower` or `higher` values are.
+    alone. `better`: whether `lower` or `higher` values are. `clock`: `cpu` or `wall`, None for what is no speed.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     runs: int
     yardstick: float | None = None
     relative: float | None = None
+    clock: str | None = None
 
 
 class QuotaLine(msgspec.Struct, frozen=True, kw_only=True):

@@ -103,7 +103,7 @@ def seconds_of(
     """How long one of the `each` things takes that a call does; `unit` s or ms."""
     scale = {"s": 1.0, "ms": 1e3}[unit] / each
     samples = [(taken * scale, stick) for taken, stick in _samples(work, runs, clock)]
-    return _figure(name, samples, [value * stick for value, stick in samples], unit, "lower")
+    return _figure(name, samples, [value * stick for value, stick in samples], unit, "lower", clock)
 
 
 def rate(
@@ -111,10 +111,12 @@ def rate(
 ) -> Figure:
     """How many millions of the `count` things a call handles go into a second."""
     samples = [(count / taken / 1e6, stick) for taken, stick in _samples(work, runs, clock)]
-    return _figure(name, samples, [value / stick for value, stick in samples], unit, "higher")
+    return _figure(name, samples, [value / stick for value, stick in samples], unit, "higher", clock)
 
 
-def _figure(name: str, samples: list[tuple[float, float]], relative: list[float], unit: str, better: str) -> Figure:
+def _figure(
+    name: str, samples: list[tuple[float, float]], relative: list[float], unit: str, better: str, clock: Clock
+) -> Figure:
     values = [value for value, _ in samples]
     return Figure(
         name=name,
@@ -126,6 +128,7 @@ def _figure(name: str, samples: list[tuple[float, float]], relative: list[float]
         runs=len(values),
         yardstick=statistics.median(stick for _, stick in samples),
         relative=statistics.median(relative),
+        clock="wall" if clock is wall_seconds else "cpu",
     )
 
 

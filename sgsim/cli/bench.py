@@ -196,7 +196,7 @@ class _Run:
 
     @property
     def traffic(self) -> Traffic:
-        return traffic_given({**self.asked, "traffic": None})
+        return traffic_given(self.asked)
 
     def swept(self, by: str, sizes: list[int], world: Environment | None) -> Sweep:
         from sgsim.bench.sweep import sweep_environment, sweep_shape

@@ -127,7 +127,8 @@ def test_json_plot_and_baseline(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 
 def figure(name: str = "compile", better: str = "lower", **values: Any) -> Figure:
-    given: dict[str, Any] = {"value": 1.0, "low": 1.0, "high": 1.0, "unit": "s", "runs": 3, **values}
+    value = values.get("value", 1.0)
+    given: dict[str, Any] = {"value": value, "low": value, "high": value, "unit": "s", "runs": 3, **values}
     return Figure(name=name, better=better, **given)
 
 
@@ -148,6 +149,10 @@ def test_what_the_machine_did_is_no_change(subject: Subject, tmp_path: Path) -> 
     changes = compare(before, after, "kept.json")
     assert [round(change.worse, 3) for change in changes] == [0.0, 0.25, 0.2]
     assert [change.name for change in slower(changes, 0.22)] == ["match"]
+    scattered = figure("match", "higher", value=0.5, high=0.7, relative=0.4)
+    assert not slower(compare(before, results(size, scattered), "kept.json"), 0.22)
+    others = figure("match", "higher", value=0.5, relative=0.4, clock="wall")
+    assert not slower(compare(before, results(size, others), "kept.json"), 0.22)
     other = results(msgspec.structs.replace(size, rules=1), *before.figures)
     with pytest.raises(InputError, match="was measured with 1 rules, this run with"):
         compare(other, after, "kept.json")
