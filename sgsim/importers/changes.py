@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -71,6 +72,9 @@ def _describes(data: bytes) -> bool:
 def _to_second(path: str | os.PathLike[str], source: str, environment: Environment) -> ChangeSet:
     """The difference to a second environment, which must be of the same accounts."""
     second = read_environment(path)
+    if environment.groups and not second.groups:
+        problem = "this environment describes no security groups, so the difference would take all away"
+        raise ChangeInputError(problem, source=source, advice="add the output of 'aws ec2 describe-security-groups'")
     here, there = ({one.account_id for one in each.groups.values()} for each in (environment, second))
     if None not in here and None not in there and here.isdisjoint(there):
         raise ChangeInputError(
@@ -79,7 +83,19 @@ def _to_second(path: str | os.PathLike[str], source: str, environment: Environme
             source=source,
             advice="compare two exports of the same account",
         )
-    return difference(environment, second)
+    return difference(environment, _with_the_untold(environment, second))
+
+
+def _with_the_untold(first: Environment, second: Environment) -> Environment:
+    """The second environment with the first one's principals, images and snapshots where it describes none at all."""
+    told = second.directory
+    empty = not (told.users or told.groups or told.roles or told.policies or told.organization)
+    return replace(
+        second,
+        directory=first.directory if empty else told,
+        images=second.images or first.images,
+        volume_snapshots=second.volume_snapshots or first.volume_snapshots,
+    )
 
 
 class _Item(NamedTuple):

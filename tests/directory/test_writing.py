@@ -12,8 +12,10 @@ import pytest
 from sgsim.cli.main import run
 from sgsim.errors import OutputError
 from sgsim.importers import read_environment
+from sgsim.importers.changes import read_changes
 from sgsim.importers.write import write_environment
 from sgsim.model.difference import difference
+from sgsim.model.directory_changes import SetEntry
 from sgsim.model.images import Image
 from tests.directory.support import (
     ACCOUNT,
@@ -149,3 +151,14 @@ account {ACCOUNT}
   + the password policy
 """
     )
+
+
+def test_a_second_environment_without_principals(tmp_path: Path) -> None:
+    """What a second environment describes nothing of stays: exports of groups alone take nobody away."""
+    images = {"Images": [{"ImageId": "ami-1", "OwnerId": ACCOUNT}]}
+    world = read(tmp_path / "world", details([user("ada"), user("bob")]), images)
+    read(tmp_path / "second")
+    assert read_changes(tmp_path / "second", world).changes == ()
+    read(tmp_path / "third", details([user("ada")]))
+    (gone,) = read_changes(tmp_path / "third", world).changes
+    assert isinstance(gone, SetEntry) and (gone.key, gone.value) == (arn("user", "bob"), None)

@@ -7,13 +7,19 @@ from pathlib import Path
 
 from sgsim.importers.aws_json import COLLECTION_KEY, LIST_KEYS
 from sgsim.importers.collect import CALLS, ENTRIES
+from sgsim.importers.directory_json import DIRECTORY_KEYS
 
 PAGE = Path(__file__).parents[2] / "docs/environment.md"
 
 
 def test_every_recognised_key_is_in_the_table() -> None:
     table = [line.split("|")[1] for line in PAGE.read_text().splitlines() if line.startswith("| `")]
-    assert {key for cell in table for key in re.findall(r"`(\w+)`", cell)} == {*LIST_KEYS, "Entries", COLLECTION_KEY}
+    assert {key for cell in table for key in re.findall(r"`(\w+)`", cell)} == {
+        *LIST_KEYS,
+        *DIRECTORY_KEYS,
+        "Entries",
+        COLLECTION_KEY,
+    }
 
 
 def test_the_shell_commands_ask_what_collect_asks() -> None:
