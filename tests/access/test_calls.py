@@ -10,7 +10,7 @@ import pytest
 from sgsim.access import AttachedPolicy, Layer, decide
 from sgsim.access.actions import action_table, find_action
 from sgsim.access.calls import action_requests, change_requests
-from sgsim.access.things import Thing
+from sgsim.access.things import Thing, image_thing
 from sgsim.model import (
     CidrPeer,
     Direction,
@@ -241,6 +241,17 @@ def test_what_requests_tell() -> None:
     }
     shared = context(d.ModifyPermissions(resource_id="snap-1", add=(EVERYONE, account_permission(OTHER))))
     assert (shared["ec2:Add/group"], shared["ec2:Add/userId"]) == (("all",), (OTHER,))
+
+
+def test_tags_of_groups_and_images() -> None:
+    """A3.1; an image's tags are told to its owner alone (C2)."""
+    tags = (("team", "red"),)
+    image = Image("ami-1", owner_id=ACCOUNT, region=REGION, tags=tags)
+    seen = {account: image_thing(image, account).facts.get("ec2:ResourceTag/team") for account in (ACCOUNT, OTHER)}
+    assert seen == {ACCOUNT: ("red",), OTHER: None}
+    tagged = Environment(groups={"sg-1": msgspec.structs.replace(GROUP, tags=tags)})
+    (request,) = change_requests(tagged, c.DeleteGroup(group_id="sg-1"), ACCOUNT)
+    assert request.context["aws:ResourceTag/team"] == request.context["ec2:ResourceTag/team"] == ("red",)
 
 
 def test_a_thing_of_another_account_needs_its_leave() -> None:

@@ -110,9 +110,10 @@ def test_silence_says_where_and_what_is_missing(account: str, capsys: pytest.Cap
     assert " may ec2:AuthorizeSecurityGroupIngress" in capsys.readouterr().out
 
 
-def test_context_replaces_what_the_environment_tells(account: str) -> None:
+def test_context_replaces_what_the_environment_tells(account: str, capsys: pytest.CaptureFixture[str]) -> None:
     question = ["can", account, "ada", "ec2:AuthorizeSecurityGroupIngress", "sg-0a1", "--exit-code"]
     assert run([*question, "--context", "EC2:vpc=arn:aws:ec2:eu-west-1:1:vpc/vpc-0b1"]) == 2
+    assert "ec2:Vpc=" not in capsys.readouterr().out
 
 
 def test_json(account: str, capsys: pytest.CaptureFixture[str]) -> None:
