@@ -7,6 +7,7 @@ from typing import Any
 
 from sgsim.errors import EnvironmentInputError
 from sgsim.importers.documents import Origin
+from sgsim.importers.problems import printable
 
 __all__ = ["Views", "contradiction"]
 
@@ -45,7 +46,8 @@ def _same(one: Any, other: Any) -> bool:
 def contradiction(noun: str, identifier: str, field: str, first: Origin, second: Origin) -> EnvironmentInputError:
     """The error for one id with two contents; `field` is the model's name of what differs."""
     return EnvironmentInputError(
-        f"{noun} {identifier} is described twice with different content ({field.replace('_', ' ')}), first in {first}",
+        f"{noun} {printable(identifier)} is described twice with different content ({field.replace('_', ' ')}), "
+        f"first in {first}",
         source=second.source,
         where=second.where,
         advice="keep the files of one moment in time, each account and Region once",

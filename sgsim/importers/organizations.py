@@ -15,7 +15,7 @@ from sgsim.importers.directory_json import AccountItem, OrganizationItem, ScpIte
 from sgsim.importers.listing import Listing, convert_all
 from sgsim.importers.merge import Views
 from sgsim.importers.policies import policy_in
-from sgsim.importers.problems import BadFieldError
+from sgsim.importers.problems import BadFieldError, printable
 from sgsim.model.arns import is_account_id
 from sgsim.model.organizations import Organization, OrganizationAccount, OrganizationUnit, ServiceControlPolicy
 from sgsim.model.policies import PolicyKind
@@ -163,8 +163,10 @@ class OrganizationReader:
                 if not path[-1].startswith("r-") or parent in path:
                     origin = views.origins[key]
                     raise EnvironmentInputError(
-                        f"{noun} {key} does not hang on a root of the organization (its parents: "
-                        f"{', '.join(path[1:]) or 'not told'})",
+                        printable(
+                            f"{noun} {key} does not hang on a root of the organization (its parents: "
+                            f"{', '.join(path[1:]) or 'not told'})"
+                        ),
                         source=origin.source,
                         where=origin.where,
                         advice="add Roots, OrganizationalUnits and Accounts with their Path or a ParentId beside them",

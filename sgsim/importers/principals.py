@@ -12,7 +12,7 @@ from sgsim.importers.listing import Listing, Origin, convert_all
 from sgsim.importers.merge import Views
 from sgsim.importers.organizations import OrganizationReader
 from sgsim.importers.policies import moment
-from sgsim.importers.problems import BadFieldError
+from sgsim.importers.problems import BadFieldError, printable
 from sgsim.importers.scope import Collected
 from sgsim.model.credentials import PasswordHash, SecretHash
 from sgsim.model.principals import (
@@ -218,7 +218,7 @@ class DirectoryReader:
         return next(views.origins[arn] for views in (self._users, self._groups, self._roles) if arn in views.origins)
 
     def _fail(self, origin: Origin, problem: str, advice: str) -> NoReturn:
-        raise EnvironmentInputError(problem, source=origin.source, where=origin.where, advice=advice)
+        raise EnvironmentInputError(printable(problem), source=origin.source, where=origin.where, advice=advice)
 
     def _warn(self, directory: Directory) -> None:
         """What AWS would not have allowed, or what is odd."""

@@ -8,7 +8,7 @@ import msgspec
 
 from sgsim.errors import EnvironmentInputError
 
-__all__ = ["EXPORT_AGAIN", "BadFieldError", "shown", "wrong_type"]
+__all__ = ["EXPORT_AGAIN", "BadFieldError", "printable", "shown", "wrong_type"]
 
 EXPORT_AGAIN = "correct it or export it again with the AWS CLI"
 
@@ -37,7 +37,13 @@ class BadFieldError(Exception):
 
     def located(self, source: str) -> EnvironmentInputError:
         """The error for the user, with the file."""
-        return EnvironmentInputError(self.problem, source=source, where=self.path, advice=self.advice)
+        return EnvironmentInputError(printable(self.problem), source=source, where=self.path, advice=self.advice)
+
+
+def printable(text: str) -> str:
+    """A message with what a document said in it, without control characters and not too long."""
+    text = text if len(text) <= 600 else f"{text[:400]}… ({len(text)} characters)"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
 def shown(value: object) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from sgsim.errors import ChangeInputError
-from sgsim.importers.problems import BadFieldError
+from sgsim.importers.problems import BadFieldError, printable
 
 __all__ = [
     "ADVICE",
@@ -49,7 +49,9 @@ class BadRequestError(BadFieldError):
 
     def refused(self, source: str) -> ChangeInputError:
         """The error for the user, with the file."""
-        return ChangeInputError(self.problem, source=source, where=self.path, advice=self.advice, code=self.code)
+        return ChangeInputError(
+            printable(self.problem), source=source, where=self.path, advice=self.advice, code=self.code
+        )
 
 
 class Wire(msgspec.Struct, rename="pascal", forbid_unknown_fields=True):
