@@ -66,6 +66,10 @@ class Policy(msgspec.Struct, frozen=True, eq=False, weakref=True):
             return NotImplemented
         return self.document == other.document and self.kind is other.kind
 
+    def __ne__(self, other: object) -> bool:  # msgspec's own compares identity
+        equal = self.__eq__(other)
+        return equal if equal is NotImplemented else not equal
+
     def __hash__(self) -> int:
         return hash(self.document)
 

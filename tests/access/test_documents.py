@@ -206,7 +206,11 @@ def test_percent_signs_of_plain_text_stay() -> None:
 
 def test_policies_of_different_kinds_are_different() -> None:
     text = json.dumps({"Statement": GOOD})
-    assert parse_policy(text, PolicyKind.IDENTITY) != parse_policy(text, PolicyKind.SERVICE_CONTROL)
+    one, other = parse_policy(text, PolicyKind.IDENTITY), parse_policy(text, PolicyKind.SERVICE_CONTROL)
+    again = parse_policy(text, PolicyKind.IDENTITY)
+    assert ((one == other), (one != other)) == (False, True)
+    assert ((one == again), (one != again), hash(one) == hash(again)) == (True, False, True)
+    assert one != text
 
 
 def test_who_is_deleted_is_named_by_unique_id() -> None:

@@ -259,6 +259,13 @@ def test_variables_without_value() -> None:
     assert holds("ArnNotLike", "arn:aws:ec2:*:*:vpc/${aws:PrincipalTag/none}", VPC)
 
 
+def test_a_default_leaves_nothing_missing() -> None:
+    """A2.13."""
+    statement = allow(resource="arn:aws:ec2:*:*:security-group/${aws:PrincipalTag/none, 'sg-1'}")
+    decision = ask(user(statement))
+    assert (decision.allowed, decision.missing_keys) == (True, ())
+
+
 def test_values_of_variables_are_text() -> None:
     """A2.15: a tag cannot widen a policy, nor can a name with a dot or a bracket."""
     statement = allow(resource="arn:aws:ec2:*:*:security-group/${aws:PrincipalTag/team}")
@@ -317,6 +324,7 @@ def test_keys_of_the_principal(policies: Any, key: str, value: str | None) -> No
         ("DateLessThan", "2020-01-01", "2019-12-31T23:59:59Z", True),
         ("DateGreaterThan", "2020-01-01T01:00:00+01:00", "2020-01-01T00:00:00.5Z", True),
         ("DateGreaterThanEquals", "2020-01", "2020-01-01", True),
+        ("DateEquals", "2019-12-31T22:30:00-01:30", "2020-01-01T00:00:00Z", True),
         ("DateLessThanEquals", "2020-01-01", "yesterday", False),
         ("Bool", "true", "TRUE", True),
         ("Bool", False, "false", True),
@@ -337,6 +345,7 @@ def test_operators(operator: str, value: Any, given: str, fits: bool) -> None:
         ("StringEquals", "a", ["b", "a"], True),  # A5.4
         ("StringNotEquals", "a", ["b", "a"], False),  # A5.4
         ("Bool", "${ec2:Some}", "true", True),  # A5.5
+        ("Bool", "${ec2:Some}", "no", False),  # A5.5
         ("ArnLike", "*", VPC, True),  # A5.6
         ("ArnLike", "*", "vpc-1", False),  # A5.6
         ("StringEquals", [], "a", False),  # A5.7
