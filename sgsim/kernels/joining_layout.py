@@ -61,6 +61,14 @@ JOIN_INTERFACE, JOIN_KIND = 23, 24  # JOIN_INTERFACE may be NO_INTERFACE or AMBI
 TIE_TIME, TIE_COUNT, TIE_FLAGS, TIE_UNTOLD = 25, 26, 28, 30  # all but the time: one for each side
 JOIN_WORDS = 32
 
+# TCP flags as flow logs have them, and what may be said in their place.
+FIN, SYN, RST, SYN_ACK = 1, 2, 4, 18
+NOT_TOLD, NO_FLAGS = -1, -2  # flags that the log does not tell; of a protocol that has none
+# Verdicts and reasons as in sgsim.verdicts; whether a connection lets replies in.
+REJECT, ACCEPT, UNKNOWN = 0, 1, 2
+RULE, TRACKED, UNRESOLVED = 1, 2, 7
+DEAD, UNSURE, ALIVE = 0, 1, 2
+
 NEVER = 1 << 30
 LATEST = 1 << 29  #: times are cut off here, 17 years after the base
 

@@ -7,7 +7,7 @@ from random import Random
 import numpy as np
 
 from sgsim.engine.logs.classes import classes_of
-from sgsim.kernels.joining_keys import question_keys
+from sgsim.kernels.joining_questions import question_keys
 from sgsim.kernels.tracking_layout import KEY_WORDS
 from sgsim.model import Address, Environment, NetworkInterface, Semantics
 

@@ -78,7 +78,8 @@ class LogFlows:
 
         What rules say of new ones is known after `judge`.
         """
-        from sgsim.kernels.joining_keys import connection_keys, log_flows
+        from sgsim.kernels.joining_flows import log_flows
+        from sgsim.kernels.joining_keys import connection_keys
 
         n, placer = len(columns.protocol), self.placer
         codes, texts = interface
@@ -116,7 +117,7 @@ class LogFlows:
 
     def keep(self, kept: npt.NDArray[np.bool_]) -> npt.NDArray[np.int32]:
         """Forget the connections that are not marked; returns where each went, -1 if forgotten."""
-        from sgsim.kernels.joining_keys import keep_connections
+        from sgsim.kernels.joining_flows import keep_connections
 
         self._pairs.clear()
         moved = self.table.keep(kept)
@@ -176,7 +177,7 @@ class LogFlows:
     # -- new connections and flows ---------------------------------------------------------------------------------
 
     def _introduce(self, before: int) -> None:
-        from sgsim.kernels.joining_keys import introduce
+        from sgsim.kernels.joining_flows import introduce
 
         count = self.table.count
         self.connections = enlarged(self.connections, count)
@@ -186,7 +187,7 @@ class LogFlows:
 
     def _judge(self, new: npt.NDArray[np.int32]) -> None:
         """What rules say of new log flows."""
-        from sgsim.kernels.joining_keys import describe_flows, describe_reverse, number_flows
+        from sgsim.kernels.joining_flows import describe_flows, describe_reverse, number_flows
 
         if self._strangers:
             lost = (self.table.keys[new >> 1, 5] & np.uint64(UNPLACED)) != 0

@@ -47,7 +47,7 @@ class Questions:
     def ask(self, keys: npt.NDArray[np.uint64], flow: npt.NDArray[np.int32], *, swapped: bool) -> npt.NDArray[np.int32]:
         """Ask about log flows (or, `swapped`, their other direction): rows of `rows`, rows of RuleAnswers, and of
         `answers`, as the layout describes them. They hold until the next call."""
-        from sgsim.kernels.joining_keys import first_rows, question_keys
+        from sgsim.kernels.joining_questions import first_rows, question_keys
 
         if self._table.count > _REMEMBERED:
             self._table.clear()

@@ -42,7 +42,7 @@ class KeyTable:
 
     def keep(self, kept: npt.NDArray[np.bool_]) -> npt.NDArray[np.int32]:
         """Forget the rows that are not marked; returns where each went, -1 for the forgotten. The order stays."""
-        from sgsim.kernels.joining_keys import keep_rows
+        from sgsim.kernels.joining_flows import keep_rows
 
         moved = np.empty(len(kept), np.int32)
         self.count = keep_rows(self.keys, kept, moved)
