@@ -11,6 +11,7 @@ import click
 
 from sgsim.cli.manners import Manners, note
 from sgsim.cli.options import check_interface, check_vpc
+from sgsim.cli.traffic_options import JOIN_WINDOW
 from sgsim.errors import UnknownVerdictError
 from sgsim.model import Direction, Environment
 from sgsim.verdicts import Reason, Verdict
@@ -81,7 +82,7 @@ class LogRun:
 
         asked = self.request
         return LogOptions(
-            join_window=900 if asked.join_window is None else asked.join_window,
+            join_window=JOIN_WINDOW if asked.join_window is None else asked.join_window,
             likely=asked.likely,
             vpc_id=asked.vpc and check_vpc(environment, "--vpc", asked.vpc),
             interfaces=frozenset(check_interface(environment, "--interface", name) for name in asked.interfaces)

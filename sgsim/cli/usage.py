@@ -13,6 +13,7 @@ import click
 from sgsim.analysis.findings import KINDS
 from sgsim.cli.manners import Manners, manners_options, note
 from sgsim.cli.options import check_interface, check_vpc, semantics_option
+from sgsim.cli.traffic_options import output_option, traffic_options
 from sgsim.cli.usage_traffic import Measured, Traffic
 from sgsim.errors import InputError
 from sgsim.model import Environment, Semantics
@@ -95,24 +96,8 @@ def _kinds(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tup
     show_default=True,
     help="text is for people; json has everything; jsonl, csv, parquet one rule a row; sarif, junit the findings.",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Write there instead of stdout; the file appears whole or not at all.",
-)
-@click.option("--vpc", metavar="VPC", help="The VPC that the traffic's addresses belong to, where VPCs overlap.")
-@click.option("--vantage", metavar="ENI", help="The interface at which the capture was taken: only it is judged.")
-@click.option("--decapsulate", is_flag=True, help="Judge what VXLAN (traffic mirroring) and Geneve carry.")
-@click.option("--log-format", metavar="FORMAT", help="Fields of flow logs without a header line: '${version} ${…} …'.")
-@click.option(
-    "--join-window",
-    type=click.IntRange(0, 86_400),
-    metavar="SECONDS",
-    help="Flow logs: how long records wait for the other direction (default 900).",
-)
-@click.option("--likely", is_flag=True, help="Where a flow log does not show who began, go by what is likely.")
+@output_option
+@traffic_options
 @click.option(
     "--together",
     multiple=True,

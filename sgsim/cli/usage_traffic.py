@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sgsim.cli.manners import Manners
+from sgsim.cli.traffic_options import JOIN_WINDOW
 from sgsim.report.usage import Source
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class Traffic:
         use, digest = LogUse(snapshot, likely=self.likely), VerdictDigest()
         silences = _Silences(use)
         batches = silences.noted(followed(scan, color=manners.colored(sys.stderr)))
-        waiting = 900 if self.join_window is None else self.join_window
+        waiting = JOIN_WINDOW if self.join_window is None else self.join_window
         options = LogOptions(join_window=waiting, likely=self.likely, vpc_id=self.vpc)
         replayed = replay_logs(snapshot, batches, options)
         for batch in replayed:
