@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -104,34 +105,30 @@ class _Builder:
         self.line_count = 0
 
     def parts(self) -> Parts:
-        small = np.flatnonzero((self.counts > 0) & (self.counts <= PAGE_ROWS))
-        page_of_table = np.full(self.tables, -1, np.int64)
-        page_of_table[small] = np.arange(len(small))
-        table_of_row = np.repeat(np.arange(self.tables), self.counts)
-        self.page = page_of_table[table_of_row]
-        large = self._cut_large(len(small))
         headers = np.zeros((self.tables, 16), np.int32)
         headers[:, 0] = np.where(self.counts == 0, EMPTY, PAGE) | self.rules.flags[self.family]
         for column, offsets in ((1, self.offsets), (3, self.rules.subject_offsets)):
             headers[:, column], headers[:, column + 1] = offsets[:-1], offsets[1:]
+        if not len(self.rows.rule):
+            return _nothing()._replace(headers=headers)
+        small = np.flatnonzero((self.counts > 0) & (self.counts <= PAGE_ROWS))
+        page_of_table = np.full(self.tables, -1, np.int64)
+        page_of_table[small] = np.arange(len(small))
+        self.page = page_of_table[np.repeat(np.arange(self.tables), self.counts)]
+        large = self._cut_large(len(small))
         pages, page_rules, keys = self._pages(len(small) + sum(len(table.parts.pages) for table in large))
         headers[small, 8:] = pages[: len(small)]
-        regions, region_keys = self._regions(large, headers, len(keys[0]))
-        nodes, node_rows, covered = self._nodes(large)
-        self._dense(large, headers)
-        return Parts(
-            headers=headers,
-            pages=pages,
-            regions=regions,
-            nodes=nodes,
-            lines=_aligned(np.concatenate([*self.lines, np.zeros(KEYS, np.uint32)])),
-            covered=covered,
-            page_rules=page_rules,
-            node_rows=node_rows,
-            keys_hi=np.concatenate((keys[0], region_keys[0])),
-            keys_lo=np.concatenate((keys[1], region_keys[1])),
-            cells=self.budget.used,
-        )
+        parts = _nothing()._replace(headers=headers, pages=pages, page_rules=page_rules)
+        if large:
+            regions, region_keys = self._regions(large, headers, len(keys[0]))
+            nodes, node_rows, covered = self._nodes(large)
+            self._dense(large, headers)
+            parts = parts._replace(
+                regions=regions, nodes=nodes, covered=covered, node_rows=node_rows, cells=self.budget.used
+            )
+            keys = (np.concatenate((keys[0], region_keys[0])), np.concatenate((keys[1], region_keys[1])))
+        lines = _aligned(np.concatenate([*self.lines, np.zeros(KEYS, np.uint32)]))
+        return parts._replace(lines=lines, keys_hi=keys[0], keys_lo=keys[1])
 
     def _add(self, trees: Trees) -> npt.NDArray[np.int64]:
         """Put trees into the lines; returns where each begins."""
@@ -282,6 +279,25 @@ class _Builder:
         headers[tables, 12], headers[tables, 13] = self._add(trees), trees.depth
         headers[tables, 14] = np.diff(services.offsets) + 1
         headers[tables, 15] = [table.first_cell for table in dense]
+
+
+@cache
+def _nothing() -> Parts:
+    """Parts without any rule."""
+    none, no_keys = np.zeros(0, np.int32), np.zeros(0, np.uint64)
+    return Parts(
+        headers=none.reshape(0, 16),
+        pages=none.reshape(0, 8),
+        regions=none.reshape(0, 2),
+        nodes=none.reshape(0, 8),
+        lines=np.zeros(KEYS, np.uint32),
+        covered=np.zeros(0, np.bool_),
+        page_rules=no_keys.reshape(0, 2),
+        node_rows=none,
+        keys_hi=no_keys,
+        keys_lo=no_keys,
+        cells=0,
+    )
 
 
 def _blocks(family: int, rows: AddressRows) -> _Blocks:

@@ -54,6 +54,8 @@ class LayoutPools:
 
         Their rows of AddressRows and SubjectRows begin at `rows` and `subjects`, their dense cells at `cells`.
         """
+        if not len(parts.pages) and not len(parts.nodes):
+            return _moved(parts.headers, (3, subjects), (4, subjects))
         at = {name: pool.used for name, pool in self._pools.items()}
         line, page = at["lines"] // KEYS, 2 * at["directory"]
         tree = line if self._family == 4 else at["keys_lo"]

@@ -33,7 +33,7 @@ class Ranks:
         self._order = np.argsort(rank)
         self._ids: list[str] = []
         self._ranks: list[int] = []
-        self._last = 0
+        self._last = -1
 
     def add(self, rule_id: str) -> int | None:
         """The rank of a new id; None if there is none left between its neighbours."""

@@ -12,6 +12,8 @@ import numpy.typing as npt
 
 from sgsim.model import (
     ALL_PORTS,
+    ICMP,
+    ICMPV6,
     TCP,
     UDP,
     CidrPeer,
@@ -36,7 +38,7 @@ from sgsim.tables.layout import HAS_SUBJECTS, REFERS, UNDEFINED, WIDE_SHIFT
 __all__ = ["GroupRules", "Subjects", "group_rules", "listed", "ranks"]
 
 _LOW = (1 << 64) - 1
-_PORTS, _ICMP, _NEITHER = (TCP, UDP), (1, 58), (-1, -1)
+_NEITHER = (-1, -1)
 _UNSORTED_IDS = 1 << 10
 
 
@@ -173,7 +175,8 @@ def service_intervals(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """First and last service of each rule; -1 stands for all protocols, no ports, all types, all codes."""
     base = protocol << SERVICE_BITS
-    has_ports, has_types = np.isin(protocol, _PORTS), np.isin(protocol, _ICMP)
+    has_ports = (protocol == TCP) | (protocol == UDP)
+    has_types = (protocol == ICMP) | (protocol == ICMPV6)
     all_ports = (ports[:, 0] == ALL_PORTS.first) & (ports[:, 1] == ALL_PORTS.last)
     icmp_type, code = icmp[:, 0], icmp[:, 1]
     low = np.where(icmp_type < 0, 0, icmp_type * ICMP_CODES + np.maximum(code, 0))
