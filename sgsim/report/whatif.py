@@ -15,7 +15,7 @@ from sgsim.analysis.whatif_traffic import Answer, Count, Service, TrafficChange
 from sgsim.model import ICMP, ICMPV6, TCP, UDP, Direction, protocol_name
 from sgsim.report.labels import Labels
 from sgsim.report.space import space_lines
-from sgsim.report.style import counted, listed, number
+from sgsim.report.style import clean, counted, listed, number
 from sgsim.report.usage import Source, span_in_words
 from sgsim.verdicts import Reason, Verdict
 
@@ -23,11 +23,11 @@ __all__ = [
     "Found",
     "WhatIfReport",
     "answer_words",
+    "bucket_words",
     "count_sums",
     "count_words",
     "exposed_words",
     "live_words",
-    "quota_words",
     "service_text",
 ]
 
@@ -215,7 +215,7 @@ class WhatIfReport:
     def exposed_sentence(self, row: SpaceRow) -> str:
         first = self.interface(row.exposed[0])
         more = f" and {counted(len(row.exposed) - 1, 'more interface')}" if len(row.exposed) > 1 else ""
-        return f"{exposed_words(row)} open to the internet at {first}{more}"
+        return f"{exposed_words(row)} opens to the internet at {first}{more}"
 
     def _groups_of(self, row: SpaceRow) -> tuple[str, ...]:
         """The groups that the change is about, as far as the interface has them: those whose rules differ."""
@@ -226,20 +226,32 @@ class WhatIfReport:
         ids = tuple(dict.fromkeys(name for names in carried for name in names))
         return tuple(name for name in ids if sides[0].groups.get(name) != sides[1].groups.get(name)) or ids
 
+    def subject(self, change: QuotaChange) -> str:
+        """A group's or interface's id with its name."""
+        for labels in (self.after, self.before):
+            group = labels.environment.groups.get(change.subject)
+            if group is not None:
+                return clean(f"{change.subject} ({group.name})" if group.name else change.subject)
+        return self.interface(change.subject)
+
+    def quota(self, change: QuotaChange) -> str:
+        """`ingress rules for IPv4 of sg-… (shop-web): 58 → 61 of 60`"""
+        counts = f"{number(change.before)} → {number(change.after)} of {number(change.limit)}"
+        return f"{bucket_words(change)} of {self.subject(change)}: {counts}"
+
     def _quota(self, change: QuotaChange) -> Found | None:
         if not change.over:
             return None
         group = (change.subject,) if change.subject in self.answer.after.groups else ()
         interface = "" if group else change.subject
         key = f"quota/{change.subject}/{change.bucket}"
-        return Found("quota", key, f"over quota: {quota_words(change)}", group, interface)
+        return Found("quota", key, f"over quota: {self.quota(change)}", group, interface)
 
 
-def quota_words(change: QuotaChange) -> str:
-    """`ingress rules for IPv4 of sg-…: 58 → 61 of 60`"""
+def bucket_words(change: QuotaChange) -> str:
+    """`ingress rules for IPv4`, `groups`."""
     direction, _, family = change.bucket.partition("/")
-    what = "groups" if change.bucket == "groups" else f"{direction} rules for {family.replace('ip', 'IP')}"
-    return f"{what} of {change.subject}: {number(change.before)} → {number(change.after)} of {number(change.limit)}"
+    return "groups" if change.bucket == "groups" else f"{direction} rules for {family.replace('ip', 'IP')}"
 
 
 def exposed_words(row: SpaceRow) -> str:

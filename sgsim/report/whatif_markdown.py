@@ -8,7 +8,7 @@ from sgsim.analysis.whatif_live import Fate
 from sgsim.report.changes import changes_text
 from sgsim.report.space import CHANGE_WORDS, space_lines
 from sgsim.report.style import Style, clean, listed, moment, number
-from sgsim.report.whatif import WhatIfReport, exposed_words, live_words, quota_words, service_text
+from sgsim.report.whatif import WhatIfReport, exposed_words, live_words, service_text
 from sgsim.report.whatif_text import summary_lines
 
 __all__ = ["whatif_markdown"]
@@ -116,6 +116,6 @@ def _space(report: WhatIfReport) -> Iterator[str]:
 
 def _quota(report: WhatIfReport) -> Iterator[str]:
     changes = sorted(report.answer.quota, key=lambda each: not each.over)
-    rows = [f"| {_cell(quota_words(change))} | {'**over**' if change.over else ''} |" for change in changes]
+    rows = [f"| {_cell(report.quota(change))} | {'**over**' if change.over else ''} |" for change in changes]
     if rows:
         yield from _table("| count | |", rows)

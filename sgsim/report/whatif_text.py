@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sgsim.analysis.whatif import KINDS, SpaceRow, TrafficPart
-from sgsim.analysis.whatif_live import Fate, LiveForecast
+from sgsim.analysis.whatif_live import Fate, LiveChange, LiveForecast
 from sgsim.analysis.whatif_traffic import TrafficChange
 from sgsim.report.changes import changes_text
 from sgsim.report.space import CHANGE_WORDS, space_lines
@@ -13,11 +13,11 @@ from sgsim.report.style import Style, clean, columns, counted, listed, moment, n
 from sgsim.report.whatif import (
     WhatIfReport,
     answer_words,
+    bucket_words,
     count_sums,
     count_words,
     exposed_words,
     live_words,
-    quota_words,
     service_text,
 )
 from sgsim.verdicts import Verdict
@@ -25,6 +25,8 @@ from sgsim.verdicts import Verdict
 __all__ = ["summary_lines", "whatif_text"]
 
 _MOST = 12  #: of causes, groups of connections, space changes and counts that are shown
+_PLACES = 6  #: interfaces of one cause
+_CHANGES = 60  #: lines of the difference
 _BLOCKS = 8  #: address blocks of one line
 _RED = {"newly-rejected", "surely-rejected", "cut", "closed", "opens-internet", "quota"}
 _YELLOW = {"perhaps-rejected", "perhaps-accepted", "undetermined", "survives", "fails-on-reconnect"}
@@ -37,7 +39,10 @@ def whatif_text(report: WhatIfReport, style: Style) -> str:
     width = max(len(head) for head, _ in summary_lines(report))
     lines += [f"  {head:<{width}}  {text}" for head, text in summary_lines(report)]
     lines += ["", style.heading("Changes")]
-    lines += [f"  {line}" for line in changes_text(answer.before, answer.after, style).rstrip("\n").split("\n")]
+    made = changes_text(answer.before, answer.after, style).rstrip("\n").split("\n")
+    lines += [f"  {line}" for line in made[:_CHANGES]]
+    if len(made) > _CHANGES:
+        lines.append(f"  … {number(len(made) - _CHANGES)} more lines; 'sgsim apply' shows all")
     if answer.traffic is not None:
         lines += _traffic(report, answer.traffic, style)
         if answer.traffic.live is not None:
@@ -87,8 +92,8 @@ def _live_summary(live: LiveForecast) -> str:
     words = {
         Fate.CUT: "cut now",
         Fate.UNDETERMINED: "undetermined",
-        Fate.SURVIVES: "survive until their timeout, then fail",
-        Fate.FAILS_ON_RECONNECT: "ended, fail on reconnect",
+        Fate.SURVIVES: "survive until their timeout, then fail on reconnect",
+        Fate.FAILS_ON_RECONNECT: "over already, fail on reconnect",
         Fate.GOES_ON: "not affected",
     }
     parts = [f"{number(live.count[fate])} {text}" for fate, text in words.items() if live.count[fate]]
@@ -126,9 +131,9 @@ def _quota_summary(report: WhatIfReport) -> str:
         return "no count changes"
     over = [change for change in changes if change.over]
     if over:
-        return f"OVER: {listed([quota_words(change) for change in over])}"
+        return f"OVER: {listed([report.quota(change) for change in over])}"
     fullest = max(changes, key=lambda change: (change.after / change.limit, change.subject))
-    return f"{counted(len(changes), 'count')} changed, none over; fullest: {quota_words(fullest)}"
+    return f"{counted(len(changes), 'count')} changed, none over; fullest: {report.quota(fullest)}"
 
 
 # -- the parts -----------------------------------------------------------------------------------------------------
@@ -146,33 +151,44 @@ def _traffic(report: WhatIfReport, traffic: TrafficPart, style: Style) -> Iterat
     for kind, changes in by_kind.items():
         yield ""
         yield _heading(kind, style)
-        for change in changes[:_MOST]:
-            yield from _traffic_change(report, change, style)
-        if len(changes) > _MOST:
-            yield f"  … {number(len(changes) - _MOST)} more; --format json has all"
+        together: dict[tuple[str, ...], list[TrafficChange]] = {}
+        for change in changes:
+            together.setdefault(_why(report, change, style), []).append(change)
+        by_flows = sorted(together.items(), key=lambda each: -sum(change.count.flows for change in each[1]))
+        for why, members in by_flows[:_MOST]:
+            yield from (f"  {line}" for line in why)
+            yield from _places(report, members)
+        if len(together) > _MOST:
+            yield f"  … {number(len(together) - _MOST)} more; --format json has all"
         yield from _tables(report, changes)
 
 
-def _traffic_change(report: WhatIfReport, change: TrafficChange, style: Style) -> Iterator[str]:
-    where = f"{report.interface(change.interface_id)} {change.direction.name.lower()}"
-    yield f"  {where}{'' if change.opening else ', answers'}{', rejected in the log already' if change.refused else ''}"
-    services = listed([service_text(service) for service, _ in change.services], 6)
-    yield f"    {services} {report.peers(change)}: {count_words(change.count)}"
-    if change.opening and change.connections.packets > change.count.packets:
-        whole = change.connections
-        connections = counted(whole.flows, "connection")
-        yield f"    of {connections} with {counted(whole.packets, 'packet')}, {number(whole.bytes)} bytes both ways"
-    causes = report.causes(change)
-    word = "was accepted by" if change.kind.endswith("rejected") else "accepted by"
-    if change.kind == "perhaps-accepted":
-        word = "may be accepted by"
-    for rule, cause in causes:
-        yield f"    {word} {rule}: {style(clean(cause), 'bold')}"
-    if not causes:
-        side = change.before if change.kind.endswith("rejected") else change.after
-        yield f"    {'before' if change.kind.endswith('rejected') else 'now'}: {answer_words(side)}"
-    other = change.after if change.kind.endswith("rejected") else change.before
-    yield f"    {'now' if change.kind.endswith('rejected') else 'before'}: {answer_words(other)}"
+def _why(report: WhatIfReport, change: TrafficChange, style: Style) -> tuple[str, ...]:
+    """The rules that pass the traffic on one side, and what became of them; what the other side says."""
+    gone = change.kind.endswith("rejected")
+    passes, other = (change.before, change.after) if gone else (change.after, change.before)
+    word = "may be accepted by" if not passes.rule_ids else "was accepted by" if gone else "accepted by"
+    lines = [f"{word} {rule}: {style(clean(cause), 'bold')}" for rule, cause in report.causes(change)]
+    if not lines:
+        lines = [f"{'before' if gone else 'now'}: {answer_words(passes)}"]
+    remarks = "" if change.opening else "; answers of their connections"
+    remarks += "; rejected in the log already" if change.refused else ""
+    return *lines, f"{'now' if gone else 'before'}: {answer_words(other)}{remarks}"
+
+
+def _places(report: WhatIfReport, members: list[TrafficChange]) -> Iterator[str]:
+    """The interfaces where flows change for one reason."""
+    for change in members[:_PLACES]:
+        yield f"    {report.interface(change.interface_id)} {change.direction.name.lower()}"
+        services = listed([service_text(service) for service, _ in change.services], 6)
+        yield f"      {services} {report.peers(change)}: {count_words(change.count)}"
+        if change.opening and change.connections.packets > change.count.packets:
+            whole = change.connections
+            size = f"{counted(whole.packets, 'packet')}, {number(whole.bytes)} bytes both ways"
+            yield f"      of {counted(whole.flows, 'connection')} with {size}"
+    if len(members) > _PLACES:
+        flows = counted(sum(change.count.flows for change in members[_PLACES:]), "flow")
+        yield f"    … {flows} at {counted(len(members) - _PLACES, 'more interface')}"
 
 
 def _tables(report: WhatIfReport, changes: list[TrafficChange]) -> Iterator[str]:
@@ -204,20 +220,24 @@ def _live(report: WhatIfReport, live: LiveForecast, style: Style) -> Iterator[st
     yield f"{style.heading('Live connections')}  open at {moment(live.now)}: {number(live.total)}"
     if not live.changes:
         yield "  the change does not matter to any of them"
-    for change in live.changes[:_MOST]:
-        color = "red" if change.fate is Fate.CUT else "yellow"
-        words = style(change.fate.value.replace("-", " "), color)
-        where = f"{report.interface(change.interface_id)} {change.direction.name.lower()}"
-        yield f"  {words}  {counted(change.connections, 'connection')} at {where}"
-        yield (
-            f"    {service_text(change.service)} {report.live_peers(change)}: "
-            f"{counted(change.packets, 'packet')}, {number(change.bytes)} bytes so far"
-        )
-        yield f"    {live_words(change)}"
-        for rule_id in change.opened_by:
-            yield f"    opened by {report.rule(rule_id)}"
-    if len(live.changes) > _MOST:
-        yield f"  … {number(len(live.changes) - _MOST)} more; --format json has all"
+    together: dict[tuple[str, ...], list[LiveChange]] = {}
+    for change in live.changes:
+        together.setdefault((change.fate.value, *change.opened_by), []).append(change)
+    for (fate, *rules), members in list(together.items())[:_MOST]:
+        word = style(fate.replace("-", " "), "red" if fate == Fate.CUT.value else "yellow")
+        opened_by = listed([report.rule(rule_id) for rule_id in rules]) or "no rule that is known"
+        yield f"  {word}  {counted(sum(each.connections for each in members), 'connection')} opened by {opened_by}"
+        for change in members[:_PLACES]:
+            yield f"    {report.interface(change.interface_id)} {change.direction.name.lower()}"
+            count = counted(change.connections, "connection")
+            so_far = f"{counted(change.packets, 'packet')}, {number(change.bytes)} bytes so far"
+            yield f"      {service_text(change.service)} {report.live_peers(change)}: {count}, {so_far}"
+            yield f"      {live_words(change)}"
+        if len(members) > _PLACES:
+            left = counted(sum(change.connections for change in members[_PLACES:]), "connection")
+            yield f"    … {left} more; --format json has all"
+    if len(together) > _MOST:
+        yield f"  … {number(len(together) - _MOST)} more; --format json has all"
 
 
 def _space(report: WhatIfReport, style: Style) -> Iterator[str]:
@@ -226,6 +246,13 @@ def _space(report: WhatIfReport, style: Style) -> Iterator[str]:
     yield f"{style.heading('Packet space')}  what the rules accept, whether or not anybody sends it"
     if not rows:
         yield "  no packet has another verdict"
+    exposed: dict[str, list[str]] = {}
+    for row in rows:
+        if row.exposed:
+            exposed.setdefault(exposed_words(row), []).extend(row.exposed)
+    for services, names in exposed.items():
+        where = listed([report.interface(name) for name in names])
+        yield f"  {style(f'{services} opens to the internet', 'red')} at {counted(len(names), 'interface')}: {where}"
     for row in sorted(rows, key=lambda each: not each.exposed)[:_MOST]:
         yield from _space_row(report, row, style)
     if len(rows) > _MOST:
@@ -237,8 +264,6 @@ def _space_row(report: WhatIfReport, row: SpaceRow, style: Style) -> Iterator[st
     ids = [report.interface(name) for name in change.interface_ids]
     situation = "" if change.situation == "changed" else f", {change.situation}"
     yield f"  {listed(ids, 2)} {change.direction.name.lower()}{situation}"
-    if row.exposed:
-        yield f"    {style('opens to the internet: ' + exposed_words(row), 'red')}"
     for name, words in CHANGE_WORDS.items():
         lines = list(space_lines(getattr(change.change, name), change.direction, _BLOCKS))
         verdict = Verdict.ACCEPT if name in ("opened", "confirmed", "may_open") else Verdict.REJECT
@@ -254,8 +279,18 @@ def _quota(report: WhatIfReport, style: Style) -> Iterator[str]:
     yield f"{style.heading('Quota')}  counts that change, against AWS's limits"
     if not changes:
         yield "  none"
-    for change in sorted(changes, key=lambda each: not each.over)[:_MOST]:
-        words = quota_words(change)
-        yield f"  {style(words + ', over', 'red') if change.over else words}"
+        return
+    shown = sorted(changes, key=lambda each: not each.over)[:_MOST]
+    rows = [
+        (
+            bucket_words(each),
+            f"{number(each.before)} → {number(each.after)}",
+            f"of {number(each.limit)}",
+            report.subject(each),
+        )
+        for each in shown
+    ]
+    for change, line in zip(shown, columns(rows, "<>><")):
+        yield style(line, "red") if change.over else line
     if len(changes) > _MOST:
         yield f"  … {number(len(changes) - _MOST)} more; --format json has all"

@@ -91,7 +91,7 @@ def answers(given: list[EndAnswer], direction_of_initiator: Direction) -> dict[i
 def test_equals_twin_with_swap() -> None:
     """Which connections are open, and the verdict of the next packet each way, before and after the swap."""
     compared = changed = 0
-    for seed in range(100):
+    for seed in range(64):
         before, after, steps, found = opened(seed, closed=seed % 4 == 0)
         twin = Twin(before.environment, before.semantics)
         for step in steps:
@@ -128,7 +128,7 @@ def test_equals_twin_with_swap() -> None:
                     asked = judge(after.environment, after.semantics, name, direction, packet)
                     assert found.after.anew[n, end] == asked.action
                     changed += int(found.after.anew[n, end] != found.before.anew[n, end])
-    assert compared > 1200
+    assert compared > 800
     assert changed > 20
 
 
