@@ -110,7 +110,8 @@ def _plot(sweep: Sweep, name: str, x: float, y: float) -> Iterator[str]:
         yield f'<circle class="point" cx="{px:.1f}" cy="{py:.1f}" r="2.5"><title>{at:,} {escape(sweep.by)}: '
         yield f"{figure_text(figure.value)} {escape(figure.unit)}</title></circle>"
         value = figure_text(figure.value)
-        yield f'<text class="value" x="{px:.1f}" y="{py - 6:.1f}" text-anchor="middle">{value}</text>'
+        anchor = "start" if px < x + 20 else "middle"  # the first one's text stays off the axis
+        yield f'<text class="value" x="{px:.1f}" y="{py - 6:.1f}" text-anchor="{anchor}">{value}</text>'
 
 
 def _short(value: float) -> str:
