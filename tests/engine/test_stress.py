@@ -105,8 +105,11 @@ def test_two_readers_and_a_writer() -> None:
     seen: list[dict[int, tuple[int, ...]]] = [{}, {}]
     failures: list[str] = []
 
+    table = flow_table([(packet, "eni-0", Direction.INGRESS) for packet in PACKETS], ["eni-0"])
+    for scan_only in (False, True):  # kernels are compiled before the race
+        evaluate(engine.snapshot, table, scan_only=scan_only)
+
     def read(reader: int) -> None:
-        table = flow_table([(packet, "eni-0", Direction.INGRESS) for packet in PACKETS], ["eni-0"])
         while not done.is_set() or not seen[reader]:
             snapshot = engine.snapshot
             found = evaluate(snapshot, table, scan_only=bool(snapshot.version % 2)).action.tolist()
