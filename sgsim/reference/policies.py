@@ -197,19 +197,24 @@ def _wild(text: str) -> list[object]:
 
 def _like(pattern: list[object], text: str) -> bool:
     """Whether a pattern fits a whole text: which of its beginnings fit the text up to each character."""
-    reached = {0}
-    for at in range(len(text) + 1):
-        for place, one in enumerate(pattern):
-            if one is _MANY and place in reached:
-                reached.add(place + 1)
-        if at == len(text) or not reached:
-            break
-        reached = {
-            place if one is _MANY else place + 1
-            for place, one in enumerate(pattern)
-            if place in reached and (one is _MANY or one is _ONE or one == text[at])
-        }
+    reached = _past_many(pattern, {0})
+    for character in text:
+        stays = {place for place in reached if place < len(pattern) and pattern[place] is _MANY}
+        moves = {place + 1 for place in reached if place < len(pattern) and pattern[place] in (_ONE, character)}
+        reached = _past_many(pattern, stays | moves)
+        if not reached:
+            return False
     return len(pattern) in reached
+
+
+def _past_many(pattern: list[object], reached: set[int]) -> set[int]:
+    """The places, and those behind each `*` at one: it may stand for nothing."""
+    found = set(reached)
+    for place in reached:
+        while place < len(pattern) and pattern[place] is _MANY:
+            place += 1
+            found.add(place)
+    return found
 
 
 def _expand(
