@@ -21,7 +21,6 @@ _CAPTURES = tuple(
     bytes.fromhex(text) for text in ("a1b2c3d4", "d4c3b2a1", "a1b23c4d", "4d3cb2a1", "a1b2cd34", "34cdb2a1", "0a0d0d0a")
 )
 _GZIP, _ZSTD, _PARQUET = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1"
-_EVENTS = (b'"logEvents"', b'"events"', b'"message"')
 _MOST_LINES = 20  #: of a file
 _MOST_LOOKED_AT = 50  #: files of a directory
 
@@ -101,11 +100,11 @@ def _kind_of_head(head: bytes) -> TrafficKind | None:
 
 
 def _is_log_text(head: bytes) -> bool:
-    """A header line, records (of the default format or of any other that shows addresses), or log events as JSON."""
+    """A header line, records (of the default format, or of any that shows addresses), or JSON, which no capture is."""
     from sgsim.traffic.flowlogs.fields import header_fields
 
     if head[:1] in (b"{", b"["):
-        return any(word in head for word in _EVENTS)
+        return True
     lines = head.split(b"\n", _MOST_LINES)[:_MOST_LINES]
     if header_fields(lines[0]) is not None:
         return True

@@ -124,3 +124,9 @@ def test_records_that_cannot_be(capsys: Any, tmp_path: Path, records: Rows, chan
     assert f"30 records; 1 header; 10 {cause} (first in line 2)" in capsys.readouterr().out
     assert run(["replay", SHOP, path, "--strict", "--format", "csv"]) == 1
     assert "10 lines could not be read" in capsys.readouterr().err
+
+
+def test_json_that_is_no_log(capsys: Any, tmp_path: Path) -> None:
+    """No capture begins like that: it is the reader of logs that says what is missing."""
+    (tmp_path / "a.json").write_text('{\n  "Vpcs": []\n}\n')
+    assert "JSON, but not log events of CloudWatch Logs" in refused(capsys, str(tmp_path / "a.json"))
