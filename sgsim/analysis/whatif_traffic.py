@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -171,25 +172,26 @@ class FlowTally:
         peers: dict[int, list[tuple[tuple[int, int], Count]]] = {}
         for (cause, family, hi, lo, *_), count in self._peers.rows():
             peers.setdefault(cause, []).append(((family, hi << 64 | lo), count))
+        answers = [cache(partial(_answer, sets=sets, ids=ids)) for sets, ids in zip(self._sets, (before, after))]
+        rows = zip(self._causes.rows(), self._connections.tolist(), self._times.tolist())
         found = []
-        for number, (key, count) in enumerate(self._causes.rows()):
-            asked = sorted(services[number], key=lambda each: (-each[1].flows, each[0]))
-            others = sorted(peers.get(number, ()), key=lambda each: (-each[1].flows, each[0]))
+        for number, ((key, count), connections, (first, last)) in enumerate(rows):
+            others = peers.get(number, [])
             found.append(
                 TrafficChange(
                     kind=_KINDS[key[0] & 15],
-                    direction=Direction.INGRESS if key[0] >> 4 & 1 == int(Direction.INGRESS) else Direction.EGRESS,
+                    direction=_DIRECTIONS[key[0] >> 4 & 1],
                     opening=bool(key[0] >> 5 & 1),
                     refused=bool(key[0] >> 6 & 1),
-                    before=_answer(key[1:4], self._sets[0], *before),
-                    after=_answer(key[4:7], self._sets[1], *after),
+                    before=answers[0](*key[1:4]),
+                    after=answers[1](*key[4:7]),
                     count=count,
-                    connections=Count(*self._connections[number].tolist()),
-                    services=tuple(asked),
-                    peers=tuple(others[:_SHOWN]),
+                    connections=Count(*connections),
+                    services=_ranked(services[number]),
+                    peers=_ranked(others)[:_SHOWN],
                     more_peers=self._more_peers or len(others) > _SHOWN,
-                    first=int(self._times[number, 0]),
-                    last=int(self._times[number, 1]),
+                    first=first,
+                    last=last,
                 )
             )
         order = list(TRAFFIC_KINDS.values())
@@ -198,6 +200,7 @@ class FlowTally:
         )
 
 
+_DIRECTIONS = {int(direction): direction for direction in Direction}
 _KINDS = {3 * int(before) + int(after): kind for (before, after), kind in TRAFFIC_KINDS.items()}
 
 
@@ -268,8 +271,17 @@ def _side_words(side: Side) -> tuple[npt.NDArray[Any], ...]:
     return reason | interface, *sets
 
 
-def _answer(words: list[int], sets: MatchSets, interface_ids: Sequence[str], rule_ids: Sequence[str]) -> Answer:
-    head, surely, perhaps = words
+def _ranked(counts: list[tuple[Any, Count]]) -> tuple[tuple[Any, Count], ...]:
+    """Most flows first."""
+    if len(counts) > 1:
+        counts.sort(key=lambda each: (-each[1].flows, each[0]))
+    return tuple(counts)
+
+
+def _answer(
+    head: int, surely: int, perhaps: int, *, sets: MatchSets, ids: tuple[Sequence[str], Sequence[str]]
+) -> Answer:
+    interface_ids, rule_ids = ids
     reason, interface = head & 0xFFFFFFFF, head >> 32
     return Answer(
         interface_ids[interface] if interface < 1 << 31 else None,
