@@ -94,13 +94,11 @@ def build_parts(family: int, rules: GroupRules, cells: int) -> Parts:
 class _Builder:
     def __init__(self, family: int, rules: GroupRules, cells: int) -> None:
         self.family, self.rules, self.rows, self.offsets = family, rules, rules.rows[family], rules.offsets[family]
-        rows = self.rows
         self.tables = len(self.offsets) - 1
         self.counts = np.diff(self.offsets)
-        self.blocks = _blocks(family, rows)
         self.budget = _Budget(family, cells)
-        self.page = np.full(len(rows.rule), -1, np.int64)
-        self.node = np.full(len(rows.rule), -1, np.int64)
+        self.page = np.full(len(self.rows.rule), -1, np.int64)
+        self.node = np.full(len(self.rows.rule), -1, np.int64)
         self.lines: list[npt.NDArray[np.uint32]] = []
         self.line_count = 0
 
@@ -111,6 +109,7 @@ class _Builder:
             headers[:, column], headers[:, column + 1] = offsets[:-1], offsets[1:]
         if not len(self.rows.rule):
             return _nothing()._replace(headers=headers)
+        self.blocks = _blocks(self.family, self.rows)
         small = np.flatnonzero((self.counts > 0) & (self.counts <= PAGE_ROWS))
         page_of_table = np.full(self.tables, -1, np.int64)
         page_of_table[small] = np.arange(len(small))

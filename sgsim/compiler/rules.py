@@ -107,6 +107,8 @@ def _wide(rows: AddressRows, offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.i
     """The flags from WIDE_SHIFT on, of both tables of each group."""
     bits = np.zeros((len(offsets) - 1) // 2, np.int32)
     every = np.flatnonzero(rows.length == 0)
+    if not len(every):
+        return np.repeat(bits, 2)
     table = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))[every]
     for udp, protocol in enumerate((TCP, UDP)):
         base = protocol << SERVICE_BITS
@@ -181,8 +183,9 @@ def service_intervals(
     icmp_type, code = icmp[:, 0], icmp[:, 1]
     low = np.where(icmp_type < 0, 0, icmp_type * ICMP_CODES + np.maximum(code, 0))
     high = np.where(icmp_type < 0, ICMP_UNKNOWN, np.where(code < 0, (icmp_type + 1) * ICMP_CODES - 1, low))
-    first = base + np.select([has_ports, has_types], [ports[:, 0], low], 0)
-    last = base + np.select([has_ports, has_types], [np.where(all_ports, PORT_UNKNOWN, ports[:, 1]), high], 0)
+    last_port = np.where(all_ports, PORT_UNKNOWN, ports[:, 1])
+    first = base + np.where(has_ports, ports[:, 0], np.where(has_types, low, 0))
+    last = base + np.where(has_ports, last_port, np.where(has_types, high, 0))
     every = protocol < 0
     return np.where(every, 0, first), np.where(every, (256 << SERVICE_BITS) - 1, last)
 
