@@ -11,6 +11,7 @@ import pytest
 
 from sgsim.errors import ChangeError, ChangeInputError, SgsimError
 from sgsim.importers.changes import read_changes
+from sgsim.importers.directory_requests import DIRECTORY_REQUESTS
 from sgsim.model import Environment
 from sgsim.model.apply import apply
 from sgsim.model.changes import ChangeSet
@@ -371,3 +372,13 @@ def test_random_walks_there_and_back(tmp_path: Path, world: Environment) -> None
         whole = ChangeSet(tuple(made), accepted=True)
         assert difference(apply(environment, inverse(world, whole)), world).changes == ()
         assert difference(apply(world, difference(world, environment)), environment).changes == ()
+
+
+def test_every_parameter_of_the_calls_is_known() -> None:
+    """What the AWS CLI takes is taken: the parameters of each call, by botocore's models."""
+    session = pytest.importorskip("botocore.session").get_session()
+    models = {name: session.get_service_model(name) for name in ("iam", "ec2")}
+    for action, shape in DIRECTORY_REQUESTS.items():
+        model = next(one for one in models.values() if action in one.operation_names).operation_model(action)
+        members = model.input_shape.members if model.input_shape is not None else {}
+        assert set(members) <= set(shape.__struct_encode_fields__), action

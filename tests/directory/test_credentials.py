@@ -124,6 +124,8 @@ def test_a_secret_is_told_once(
         ["apply", str(tmp_path / "world"), str(file)],
         ["apply", str(tmp_path / "world"), str(new)],
         ["apply", str(new), str(tmp_path / "world")],
+        ["whatif", str(tmp_path / "world"), str(file)],
+        ["whatif", str(tmp_path / "world"), str(file), "--format", "json"],
         ["apply", str(new), str(new), "-o", str(tmp_path / "again")],
     ):
         assert run(arguments) == 0
