@@ -19,10 +19,14 @@ from sgsim.verdicts import Reason, Verdict
 if TYPE_CHECKING:
     from sgsim.analysis.agreement import Agreement
     from sgsim.cli.replay import Request
+    from sgsim.cli.time_travel import TimeTravel
     from sgsim.engine import Snapshot
     from sgsim.engine.logs import LogOptions, LogReplay
+    from sgsim.engine.logs.timed import LogTime
+    from sgsim.report.columns import Names
     from sgsim.report.replay import ReplayReport
     from sgsim.report.tally import Tally
+    from sgsim.report.timeline import Turns
     from sgsim.traffic.flowlogs import FlowLogScan
 
 TOO_LITTLE = 2  #: exit code: less than --min-agreement agrees
@@ -47,6 +51,8 @@ class LogRun:
 
     def __init__(self, request: Request, manners: Manners) -> None:
         self.request, self.manners = request, manners
+        self.travel: TimeTravel | None = None
+        self.time: LogTime | None = None
         if request.vantage or request.decapsulate or request.aggregation != "600":
             name = "--vantage" if request.vantage else "--decapsulate" if request.decapsulate else "--aggregation"
             raise click.UsageError(f"{name} is for captures; these are flow logs")
@@ -64,8 +70,14 @@ class LogRun:
         from sgsim.traffic.flowlogs import scan_flow_logs
 
         environment = read_environment(self.request.environment)
-        options = self.options(environment)
-        snapshot = Snapshot.of(environment, semantics=self.request.semantics)
+        self.travel = self.request.travel(environment)
+        if self.travel is None:
+            options = self.options(environment)
+            snapshot = Snapshot.of(environment, semantics=self.request.semantics)
+        else:
+            options = self.options(self.travel.timeline.history.told)
+            self.time = self.travel.log_time()
+            snapshot = self.time.snapshot
         tally, agreement = Tally(), Agreement(snapshot)
         with open_output(self.request.output) as output:
             scan = scan_flow_logs(self.request.traffic, log_format=self.request.log_format, columns=REPLAYED_FIELDS)
@@ -99,7 +111,7 @@ class LogRun:
         from sgsim.cli.progress import followed
         from sgsim.engine.logs import replay_logs
 
-        return replay_logs(snapshot, followed(scan, color=self.manners.colored(sys.stderr)), options)
+        return replay_logs(snapshot, followed(scan, color=self.manners.colored(sys.stderr)), options, time=self.time)
 
     def write_report(
         self,
@@ -114,12 +126,16 @@ class LogRun:
         from sgsim.report.replay_json import replay_json
         from sgsim.report.replay_text import replay_text
         from sgsim.report.style import Style
+        from sgsim.report.timeline import Turns
+        from sgsim.verdicts import TimedVerdicts
 
-        replayed = self.replayed(snapshot, scan, options)
+        replayed, turns = self.replayed(snapshot, scan, options), Turns()
         for batch in replayed:
             tally.add(batch.verdicts)
             agreement.add(batch)
-        report = self.report(snapshot, scan, replayed, tally, agreement)
+            if isinstance(batch.verdicts, TimedVerdicts):
+                turns.add(batch.verdicts)
+        report = self.report(snapshot, scan, replayed, tally, agreement, turns)
         if self.request.format == "json":
             output.write(replay_json(report))
         else:
@@ -139,18 +155,31 @@ class LogRun:
         from sgsim.report.logs import LogNames
         from sgsim.report.records import record_writer
 
-        names = LogNames(snapshot.environment, snapshot.tables.interface_ids, snapshot.tables.rule_ids)
+        replayed = self.replayed(snapshot, scan, options)
+        names: Names = LogNames(self.told(snapshot), replayed.interface_ids, replayed.rule_ids)
+        if self.travel is not None:
+            names = self.travel.names(names)
         writer = record_writer(self.request.format, output, names)
-        for batch in self.replayed(snapshot, scan, options):
+        for batch in replayed:
             tally.add_totals(batch.verdicts)
             agreement.add(batch)
             writer.write(batch)
-        lacks = writer.finish()
+        lacks = [*writer.finish(), *(self.travel.lacks() if self.travel else ())]
         for message in [*_notes(snapshot.environment, scan, agreement), *_strangers(tally), *lacks]:
             note(message)
 
+    def told(self, snapshot: Snapshot) -> Environment:
+        """What names in records come from."""
+        return snapshot.environment if self.travel is None else self.travel.timeline.history.told
+
     def report(
-        self, snapshot: Snapshot, scan: FlowLogScan, replayed: LogReplay, tally: Tally, agreement: Agreement
+        self,
+        snapshot: Snapshot,
+        scan: FlowLogScan,
+        replayed: LogReplay,
+        tally: Tally,
+        agreement: Agreement,
+        turns: Turns,
     ) -> ReplayReport:
         from sgsim.cli.nearest import NearestRules
         from sgsim.report.labels import Labels
@@ -158,8 +187,8 @@ class LogRun:
         from sgsim.report.replay import ReplayReport
         from sgsim.report.tally import rule_hits
 
-        rule_ids, summary = snapshot.tables.rule_ids, replayed.summary
-        labels = Labels(snapshot.environment, snapshot.tables.interface_ids, rule_ids)
+        rule_ids, summary, travel = replayed.rule_ids, replayed.summary, self.travel
+        labels = Labels(self.told(snapshot), replayed.interface_ids, rule_ids)
         return ReplayReport(
             source=str(self.request.environment),
             labels=labels,
@@ -168,7 +197,10 @@ class LogRun:
             hits=rule_hits(summary.hits, summary.sets, len(rule_ids)),
             summary=LogFlowsSummary(summary.flows),
             options=self.described(replayed.options),
-            nearest=NearestRules(snapshot.environment, snapshot.semantics, labels),
+            nearest=travel.nearest(snapshot.semantics, labels)
+            if travel
+            else NearestRules(snapshot.environment, snapshot.semantics, labels),
+            time=travel.part(turns, self.time.spanning if self.time else None) if travel else None,
             log=LogPart(
                 files=scan.counts,
                 notes=[*scan.notes, *_strangers(tally)],

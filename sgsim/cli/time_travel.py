@@ -13,6 +13,7 @@ from sgsim.cli.manners import note
 from sgsim.errors import ChangeInputError
 
 if TYPE_CHECKING:
+    from sgsim.engine.logs.timed import LogTime
     from sgsim.engine.timeline import Timeline
     from sgsim.model import Environment, Semantics
     from sgsim.report.columns import Names
@@ -82,6 +83,12 @@ class TimeTravel:
         from sgsim.report.timeline import TimePart
 
         return TimePart(self.timeline.history, turns, self._source, self._at, spanning)
+
+    def log_time(self) -> LogTime:
+        """The versions for records of flow logs."""
+        from sgsim.engine.logs.timed import LogTime
+
+        return LogTime(self.timeline)
 
     def names(self, others: Names) -> Names:
         """The names of records, with those that tell of time."""

@@ -23,8 +23,9 @@ from sgsim.verdicts import MatchSets, Reason, RuleVerdicts, Verdict
 
 if TYPE_CHECKING:
     from sgsim.engine.stores import Store
+    from sgsim.engine.views import View
 
-__all__ = ["Answers", "RuleAnswers"]
+__all__ = ["Answers", "NumberedAnswers", "RuleAnswers"]
 
 #: Match sets that are told apart in Python: less than the kernel takes to load, and it is not compiled for a few.
 _FEW = 1 << 10
@@ -102,6 +103,28 @@ class RuleAnswers:
             codes = new[:, 0] | (new[:, 1] << REASON_SHIFT) | (new[:, 5] << CODE_UNTRACKED_SHIFT)
             self.codes = np.concatenate([self.codes, codes.astype(np.uint8)])
         return numbers
+
+
+class NumberedAnswers(RuleAnswers):
+    """Rule answers of several snapshots, their rules by the numbers of `view`."""
+
+    def __init__(self, view: View) -> None:
+        super().__init__()
+        self.view = view
+        self.doubts: npt.NDArray[np.int32] = np.empty(0, np.int32)  #: rows that `doubtful` gave
+
+    def intern(self, verdicts: RuleVerdicts) -> npt.NDArray[np.int32]:
+        return super().intern(self.view.named(verdicts))
+
+    def doubtful(self, rows: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+        """The rows of answers that are UNKNOWN, and for which the rules of other answers may be the reason."""
+        n, table = len(rows), self.table[rows]
+        may = np.where(table[:, 2] != 0, table[:, 2], table[:, 3]).astype(np.int32)
+        zeros = np.zeros(n, np.int32)
+        unknown, why = np.full(n, Verdict.UNKNOWN, np.uint8), np.full(n, Reason.UNRESOLVED, np.uint8)
+        made = super().intern(RuleVerdicts(unknown, why, zeros, may, zeros - 1, np.zeros(n, np.bool_), self.sets))
+        self.doubts = np.union1d(self.doubts, made).astype(np.int32)
+        return made
 
 
 class Answers:

@@ -171,3 +171,26 @@ def test_wrong_usage(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None
     assert "--env-time needs --changes" in capsys.readouterr().err
     assert run(["replay", SHOP, CAPTURE, "--changes", TRAIL, "--env-time", "yesterday"]) == 64
     assert "'yesterday' is no date and time" in capsys.readouterr().err
+
+
+LOGS = str(ROOT / "pcaps/shop-flowlogs")
+
+
+def test_flow_logs(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each record by the version of its beginning; one during which the rules changed is UNKNOWN where they differ."""
+    assert run(["replay", SHOP, LOGS, "--changes", TRAIL, *AT, "--format", "jsonl"]) == 0
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {one["snapshot"] for one in records} == {0, 1, 2, 3, 4}
+    to_exporter = [
+        (one["snapshot"], one["action"], one["recorded_action"], one["rules_before"])
+        for one in records
+        if one["interface_id"] == DATABASE and one["dstport"] == 9100
+    ]
+    assert to_exporter == [
+        (0, "ACCEPT", "REJECT", None), (1, "REJECT", "REJECT", "ACCEPT"), (4, "REJECT", "REJECT", "ACCEPT")
+    ]  # fmt: skip
+    session = [one for one in records if one["srcaddr"] == "2001:db8:ff1c:1::20" and one["snapshot"] == 4]
+    assert {one["action"] for one in session} == {"UNKNOWN"}
+    assert run(["replay", SHOP, LOGS, "--changes", TRAIL, *AT, "--format", "json"]) == 0
+    timeline = json.loads(capsys.readouterr().out)["timeline"]
+    assert timeline["spanning_records"] == 1 and len(timeline["snapshots"][1]["turns"]) == 1

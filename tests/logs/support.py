@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -122,15 +122,25 @@ def replayed(
 
 
 def logged(
-    environment: Environment, semantics: Semantics, packets: Iterable[Packet], *, interval: int = 600, flags: bool
+    environment: Environment,
+    semantics: Semantics,
+    packets: Iterable[Packet],
+    *,
+    interval: int = 600,
+    flags: bool,
+    at: Callable[[int], Environment] | None = None,
 ) -> list[Logged]:
     """What a replay of a capture logs: one record an interface, direction, flow, action and interval (§9.4).
 
-    Ends are found by address. UNKNOWN and what has no interface is left out, as by `--format flowlog`.
+    Ends are found by address. UNKNOWN and what has no interface is left out, as by `--format flowlog`. `at` gives the
+    environment of each time (ns), where it changes.
     """
     tracker = Tracker(environment, semantics)
     open_: dict[tuple[Any, ...], list[int]] = {}
     for packet in packets:
+        if at is not None:
+            environment = at(packet.time_ns)
+            tracker.swap(environment)
         ends = holder(environment, packet, source=True), holder(environment, packet, source=False)
         for answer in tracker.step(packet, *ends):
             if answer.interface_id is None or answer.action is Verdict.UNKNOWN:

@@ -9,23 +9,30 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from sgsim.engine.answers import RuleAnswers
+from sgsim.engine.answers import NumberedAnswers, RuleAnswers
 from sgsim.engine.logs.placing import NO_DIRECTION, Finder, Placer, owners_of
-from sgsim.engine.logs.questions import Questions
+from sgsim.engine.logs.questions import Questions, log_fields_of, said
 from sgsim.engine.logs.table import KeyTable, enlarged
 from sgsim.engine.snapshot import Snapshot
 from sgsim.flows import AMBIGUOUS
 from sgsim.kernels.joining_layout import (
     BIT_CODE,
     BIT_DIRECTION,
+    BIT_OPENS,
+    BIT_PASSES,
+    BIT_POSSIBLE,
+    BIT_REVERSE_OPENS,
     BIT_UNPLACED,
     BY_HAND,
     FLOW_BITS,
     FLOW_ID,
+    FLOW_REVERSE,
     FLOW_RULES,
     FLOW_WORDS,
     JOIN_INTERFACE,
     JOIN_WORDS,
+    SIDE_OPENED,
+    SIDE_WORDS,
     UNPLACED,
     RecordColumns,
 )
@@ -44,8 +51,16 @@ class LogFlows:
     `vpc_id` is the VPC that addresses belong to where the log names neither interface nor VPC.
     """
 
-    def __init__(self, snapshot: Snapshot, *, vpc_id: str | None = None, threads: int | None = None) -> None:
-        self.rules = RuleAnswers()
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        *,
+        vpc_id: str | None = None,
+        threads: int | None = None,
+        rules: RuleAnswers | None = None,
+    ) -> None:
+        self.rules = RuleAnswers() if rules is None else rules
+        self._threads = threads
         finder = Finder(snapshot)
         self._questions = Questions(snapshot, self.rules, finder, threads)
         self.placer = Placer(finder, snapshot.tables.interface_ids, vpc_id)
@@ -106,6 +121,54 @@ class LogFlows:
             new = np.concatenate(self._new)
             self._new = []
             self._judge(new)
+
+    def swap(self, snapshot: Snapshot, alive: npt.NDArray[np.bool_], waiting: npt.NDArray[np.int32]) -> None:
+        """Judge by another snapshot, with the same interfaces, from now on; where records belong stays as it was.
+
+        `alive` are the connections that may still be open, `waiting` the flows of records that were not answered yet.
+        Of all other flows, rules are asked when their next record comes.
+        """
+        self._questions = Questions(snapshot, self.rules, Finder(snapshot), self._threads)
+        count = 2 * self.count
+        before = self.flows[:count].copy()
+        known = np.flatnonzero((before[:, FLOW_RULES] >= 0) & np.repeat(alive, 2))
+        asked = np.union1d(known, waiting).astype(np.int32)
+        self._new = []
+        self.flows[:count, FLOW_RULES], self.flows[:count, FLOW_REVERSE] = -1, -1
+        self._judge(asked)
+        self._outlive(known.astype(np.int32), before)
+
+    def _outlive(self, flow: npt.NDArray[np.int32], before: npt.NDArray[np.int32]) -> None:
+        """Let flows of live connections be let through by what opened these: as replies, or, in the opener's own
+        direction, as UNKNOWN, since a log does not show whether the connection was still the same."""
+        flow = flow[(self.flows[flow, FLOW_BITS] >> BIT_UNPLACED & 1) == 0]
+        rejected = flow[(self.flows[flow, FLOW_BITS] >> BIT_CODE & 3) == Verdict.REJECT]
+        opened = self.connections[: self.count, [SIDE_OPENED, SIDE_WORDS + SIDE_OPENED]]
+        side = rejected & 1
+        there = opened[rejected >> 1, 1 - side]
+        answers = rejected[(there > 0) & (before[rejected ^ 1, FLOW_RULES] >= 0)]
+        level = opened[answers >> 1, 1 - (answers & 1)]
+        self.flows[answers, FLOW_REVERSE] = before[answers ^ 1, FLOW_RULES]
+        self.flows[answers, FLOW_BITS] &= ~(3 << BIT_REVERSE_OPENS)
+        self.flows[answers, FLOW_BITS] |= level << BIT_REVERSE_OPENS
+        own = rejected[
+            (opened[rejected >> 1, side] > 0) & (before[rejected, FLOW_BITS] >> BIT_CODE & 3 != Verdict.REJECT)
+        ]
+        if len(own) and isinstance(self.rules, NumberedAnswers):
+            self.flows[own, FLOW_RULES] = row = self.rules.doubtful(before[own, FLOW_RULES])
+            codes = (self.rules.codes[row] & 63).astype(np.int32)
+            possible = (self.rules.table[row, 3] != 0).astype(np.int32)
+            kept = self.flows[own, FLOW_BITS] & ~(63 << BIT_CODE | 3 << BIT_PASSES | 3 << BIT_OPENS | 1 << BIT_POSSIBLE)
+            said_now = codes << BIT_CODE | int(Verdict.UNKNOWN) << BIT_PASSES | possible << BIT_POSSIBLE
+            self.flows[own, FLOW_BITS] = kept | said_now
+
+    def actions(
+        self, snapshot: Snapshot, flow: npt.NDArray[np.int32], interface: npt.NDArray[np.int32]
+    ) -> npt.NDArray[np.uint8]:
+        """What the rules of any snapshot say of log flows in their own direction: Verdict only."""
+        fields = log_fields_of(self.table.keys, flow)
+        direction = (flow & 1).astype(np.uint8)
+        return said(snapshot, fields, np.arange(len(flow)), interface, direction, self._threads).action
 
     def logged_name(self, flow: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
         """The number (see `placer.names`) of the interface id of records that have no place, -1 for none."""

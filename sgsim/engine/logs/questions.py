@@ -23,9 +23,9 @@ from sgsim.kernels.joining_layout import (
 )
 from sgsim.kernels.tracking_layout import KEY_WORDS
 from sgsim.model import ICMP, ICMPV6, TCP, UDP
-from sgsim.verdicts import Reason, Verdict
+from sgsim.verdicts import Reason, RuleVerdicts, Verdict
 
-__all__ = ["Questions", "log_fields_of"]
+__all__ = ["Questions", "log_fields_of", "said"]
 
 _REMEMBERED = 1 << 19  #: questions; some 100 bytes each
 _ROOM = 1 << 20  #: of memory at first: what is not touched costs nothing
@@ -122,32 +122,44 @@ class Questions:
         direction: npt.NDArray[np.uint8],
     ) -> npt.NDArray[np.int32]:
         """What rules of interfaces say of flows (`rows` of `fields`), as rows of RuleAnswers."""
-        blocks = []
-        for family in (4, 6):
-            row = np.flatnonzero(fields.family[rows] == family)
-            if not len(row):
-                continue
-            of = rows[row]
-            if family == 4:
-                src, dst = fields.src_lo[of].astype(np.uint32), fields.dst_lo[of].astype(np.uint32)
-            else:
-                src = np.stack([fields.src_hi[of], fields.src_lo[of]], axis=1)
-                dst = np.stack([fields.dst_hi[of], fields.dst_lo[of]], axis=1)
-            blocks.append(
-                FlowBlock.from_columns(
-                    family,
-                    src,
-                    dst,
-                    protocol=fields.protocol[of],
-                    interface=interface[row],
-                    direction=direction[row],
-                    srcport=fields.srcport[of],
-                    dstport=fields.dstport[of],
-                    later_fragment=_portless(fields, of),
-                    row=row,
-                )
+        return self._rules.intern(said(self._snapshot, fields, rows, interface, direction, self._threads))
+
+
+def said(
+    snapshot: Snapshot,
+    fields: LogFields,
+    rows: npt.NDArray[np.int64],
+    interface: npt.NDArray[np.int32],
+    direction: npt.NDArray[np.uint8],
+    threads: int | None,
+) -> RuleVerdicts:
+    """What the rules of a snapshot say of flows (`rows` of `fields`), each at an interface and in a direction."""
+    blocks = []
+    for family in (4, 6):
+        row = np.flatnonzero(fields.family[rows] == family)
+        if not len(row):
+            continue
+        of = rows[row]
+        if family == 4:
+            src, dst = fields.src_lo[of].astype(np.uint32), fields.dst_lo[of].astype(np.uint32)
+        else:
+            src = np.stack([fields.src_hi[of], fields.src_lo[of]], axis=1)
+            dst = np.stack([fields.dst_hi[of], fields.dst_lo[of]], axis=1)
+        blocks.append(
+            FlowBlock.from_columns(
+                family,
+                src,
+                dst,
+                protocol=fields.protocol[of],
+                interface=interface[row],
+                direction=direction[row],
+                srcport=fields.srcport[of],
+                dstport=fields.dstport[of],
+                later_fragment=_portless(fields, of),
+                row=row,
             )
-        return self._rules.intern(evaluate(self._snapshot, FlowTable.of(*blocks), threads=self._threads))
+        )
+    return evaluate(snapshot, FlowTable.of(*blocks), threads=threads)
 
 
 def log_fields_of(keys: npt.NDArray[np.uint64], flow: npt.NDArray[np.int32]) -> LogFields:

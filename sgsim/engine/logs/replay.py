@@ -13,6 +13,7 @@ from sgsim.engine.logs.flows import LogFlows
 from sgsim.engine.logs.limits import connection_limits
 from sgsim.engine.logs.names import LastingNames
 from sgsim.engine.logs.questions import log_fields_of
+from sgsim.engine.logs.timed import LogTime
 from sgsim.engine.logs.window import Held, JoinWindow
 from sgsim.engine.snapshot import Snapshot
 from sgsim.kernels.joining_layout import (
@@ -117,13 +118,19 @@ class LogSummary:
 
 
 class LogReplay:
-    """Batches of LogVerdicts by start. To be iterated once; `summary` is complete then."""
+    """Batches of LogVerdicts by start. To be iterated once; `summary` is complete then.
 
-    def __init__(self, snapshot: Snapshot, scan: Iterable[FlowLogBatch], options: LogOptions) -> None:
-        self.snapshot, self.options = snapshot, options
+    `time` has the versions of a configuration that changes; then `snapshot` is its present one, and verdicts are timed.
+    """
+
+    def __init__(
+        self, snapshot: Snapshot, scan: Iterable[FlowLogBatch], options: LogOptions, time: LogTime | None = None
+    ) -> None:
+        self.snapshot, self.options, self.time = snapshot, options, time
         self.summary = LogSummary()
         self._scan = scan
-        self._flows = LogFlows(snapshot, vpc_id=options.vpc_id, threads=options.threads)
+        rules = None if time is None else time.rules
+        self._flows = LogFlows(snapshot, vpc_id=options.vpc_id, threads=options.threads, rules=rules)
         self._window = JoinWindow(options.join_window)
         self._limits = connection_limits(snapshot)
         semantics = snapshot.semantics
@@ -140,6 +147,16 @@ class LogReplay:
         self._hits = np.zeros(1, np.int64)
         self._forget_at = _REMEMBERED
         self._refusals = LastingNames()
+
+    @property
+    def interface_ids(self) -> list[str]:
+        """What the numbers of interfaces in verdicts mean."""
+        return self.snapshot.tables.interface_ids
+
+    @property
+    def rule_ids(self) -> list[str]:
+        """What the numbers of rules in verdicts mean."""
+        return self.snapshot.tables.rule_ids if self.time is None else self.time.rule_ids
 
     @property
     def interface_names(self) -> list[str]:
@@ -183,13 +200,16 @@ class LogReplay:
         from sgsim.kernels.joining import join
 
         now = None
-        for held in due:
+        for held in due if self.time is None else self._by_version(list(due), self.time):
             self._flows.judge()
             words, evidence = np.empty(len(held), np.int32), np.empty(len(held), np.uint8)
             records = Records(held.flow, held.start, held.end, held.tcp_flags, held.packets, held.bytes)
             store = self._flows
             state = JoinState(store.flows, store.connections, self._limits, self._base)
             self.summary.late += join(records, state, self._kernel_options, words, evidence)
+            if self.time is not None:
+                words, open_ = self.time.doubt(held, words, store)
+                evidence[open_] |= OPEN_QUESTION
             self._evidence += np.bincount(evidence & EVIDENCE_MASK, minlength=len(self._evidence))
             for start in range(0, len(held), _OUTPUT):
                 part = slice(start, start + _OUTPUT)
@@ -197,6 +217,22 @@ class LogReplay:
             now = int(held.start[-1])
         if now is not None:
             self._forget(now)
+
+    def _by_version(self, due: list[Held], time: LogTime) -> Iterator[Held]:
+        """Records in parts that one version judges each; the parts before are answered when the version changes."""
+        from sgsim.kernels.joining import gone
+
+        store = self._flows
+        for number, held in enumerate(due):
+            for version, part in time.parts(held):
+                if version != time.version:
+                    dropped = np.empty(store.count, np.bool_)
+                    gone(store.connections, self._limits, int(part.start[0]), int(self._base[0]), dropped)
+                    waiting = [*self._window.flows(), *(one.flow for one in due[number:])]
+                    snapshot = time.turn_to(version)
+                    store.swap(snapshot, ~dropped, np.unique(np.concatenate(waiting)))
+                    self._limits = connection_limits(snapshot)
+                yield part
 
     def _output(
         self, held: Held, words: npt.NDArray[np.int32], evidence: npt.NDArray[np.uint8]
@@ -258,7 +294,7 @@ class LogReplay:
             sets=store.rules.sets,
         )
         return LogVerdicts(
-            verdicts,
+            verdicts if self.time is None else self.time.timed(verdicts, held.flow, store),
             recorded=held.recorded,
             evidence=evidence & np.uint8(EVIDENCE_MASK),
             tcp_flags=held.tcp_flags,
@@ -317,6 +353,15 @@ def _drop_quiet(connections: npt.NDArray[np.int32], dropped: npt.NDArray[np.bool
     return len(oldest)
 
 
-def replay_logs(snapshot: Snapshot, scan: Iterable[FlowLogBatch], options: LogOptions | None = None) -> LogReplay:
-    """Judge flow-log records (batches of FlowLogBatch); nothing is read before the result is iterated."""
-    return LogReplay(snapshot, scan, LogOptions() if options is None else options)
+def replay_logs(
+    snapshot: Snapshot,
+    scan: Iterable[FlowLogBatch],
+    options: LogOptions | None = None,
+    *,
+    time: LogTime | None = None,
+) -> LogReplay:
+    """Judge flow-log records (batches of FlowLogBatch); nothing is read before the result is iterated.
+
+    With `time`, whose present `snapshot` is, each record is judged by the version that held when it began.
+    """
+    return LogReplay(snapshot, scan, LogOptions() if options is None else options, time)
