@@ -99,7 +99,7 @@ class Names:
 
     def _sets(self, sets: MatchSets, indexes: npt.NDArray[np.int32]) -> Coded:
         distinct, codes = np.unique(indexes, return_inverse=True)
-        named = [tuple(self._rules[rule] for rule in sets[index]) for index in distinct.tolist()]
+        named = [tuple(sorted(str(self._rules[rule]) for rule in sets[index])) for index in distinct.tolist()]
         return Coded(codes.astype(np.int32), named)
 
 
