@@ -11,8 +11,8 @@ rules that hold the address are those of this block and of the blocks above it. 
              ──▶ line_of[direction, rank] ──▶ line of 16 keys: how many are below the service?
                                                                          cells[16 * line + count] ──▶ answer
 
-All rules are wide while (classes × columns) fit 4 MB. Answers are put into cells when traffic meets them, in copies that
-belong to a call; everything here stays as it is compiled. Figures are in docs/decisions/0001-table-layout.md.
+All rules are wide while (classes × columns) fit 4 MB. Answers are put into cells when traffic meets them, in copies
+that belong to a call; everything here stays as it is compiled. Figures are in docs/decisions/0001-table-layout.md.
 """
 
 from __future__ import annotations
