@@ -167,3 +167,25 @@ def test_packets_that_were_grouped_before_a_swap() -> None:
 def test_forgetting_changes_no_answer() -> None:
     for seed in range(200, 206):
         check(seed, acts=8, packets=60, forget=True)
+
+
+def test_snapshots_that_changes_were_applied_to() -> None:
+    """Versions that share what a change leaves alone, with gaps where something was."""
+    for seed in range(300, 312):
+        rng, before = Random(seed), distinct(seed)
+        talk, semantics = list(random_packets(before, seed, 300)), random_semantics(seed)
+        snapshot = Snapshot.of(before, semantics)
+        twin, steps, got, expected = Twin(before, semantics), [], [], []
+        names = list(before.interfaces)
+        tracker = Tracker(snapshot, resolver=EndsByNumber(names, snapshot))
+        for start in range(0, len(talk), 50):
+            if start:
+                snapshot = snapshot.apply(possible_changes(snapshot.environment, rng, rng.randint(1, 4))[0])
+                tracker.swap(snapshot, resolver=EndsByNumber(names, snapshot))
+                twin.swap(snapshot.environment)
+            part = [_moved(step, 0, snapshot.environment) for step in talk[start : start + 50]]
+            steps += part
+            got += readable(tracker, tracker.step(batch_of(part, names)).words)
+            expected += [[(int(end.action), int(end.reason), *end[4:]) for end in twin.step(*step)] for step in part]
+        difference = first_difference(steps, got, expected, seed)
+        assert not difference, difference
