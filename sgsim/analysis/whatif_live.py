@@ -60,9 +60,9 @@ class LiveChange:
 
     `interface_id` and `direction` are where it is decided, seen from the initiator: `egress` at its own end.
     `opened_by` are the rules that opened them there, `rule_ids` those that would let a new one in now. `reconnects` is
-    the verdict of a new connection. `by_path`: what is not known is whether AWS tracks them because of their path.
-    `least` and `most` are the seconds until the first and the last of them times out if idle, None where that is no
-    matter. `peers` counts the other ends (family, address).
+    the verdict of a new connection. `by_path`: what is not known is whether AWS tracks them because of their path;
+    `maybe`: it is not sure that they are open. `least` and `most` are the seconds until the first and the last of them
+    times out if idle, None where that is no matter. `peers` counts the other ends (family, address).
     """
 
     fate: Fate
@@ -73,6 +73,7 @@ class LiveChange:
     rule_ids: tuple[str, ...]
     reconnects: Verdict
     by_path: bool
+    maybe: bool
     connections: int
     packets: int
     bytes: int
@@ -176,6 +177,7 @@ def live_forecast(found: OpenConnections, before: Snapshot, after: Snapshot, *, 
         [
             judged.fate[rows], end, found.interface[rows, end], found.protocol[rows], port[rows],
             found.opened_by[rows, end], found.after.rules[rows, end], judged.anew[rows], judged.by_path[rows],
+            found.maybe[rows].any(axis=1),
         ],
         axis=1,
     )  # fmt: skip
@@ -208,7 +210,7 @@ def _group(
     before: Snapshot,
     after: Snapshot,
 ) -> LiveChange:
-    fate, end, interface, protocol, port, opened_by, rules, anew, by_path = key
+    fate, end, interface, protocol, port, opened_by, rules, anew, by_path, maybe = key
     hi, lo = (found.dst_hi, found.dst_lo) if end == 0 else (found.src_hi, found.src_lo)
     peers = Counter(
         (family, high << 64 | low)
@@ -225,6 +227,7 @@ def _group(
         rule_ids=_ids(found.after.sets[rules] if rules >= 0 else (), after.tables.rule_ids),
         reconnects=Verdict(anew),
         by_path=bool(by_path),
+        maybe=bool(maybe),
         connections=len(rows),
         packets=int(found.packets[rows].sum()),
         bytes=int(found.bytes[rows].sum()),

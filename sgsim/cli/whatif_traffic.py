@@ -54,8 +54,6 @@ class WhatIfTraffic:
         captures_only = (
             ("--vantage", self.vantage),
             ("--decapsulate", self.decapsulate or None),
-            ("--at", self.at),
-            ("--direct", self.direct or None),
         )
         logs_only = (("--join-window", self.join_window), ("--likely", self.likely or None))
         for name, value in captures_only if logs else logs_only:
@@ -104,13 +102,14 @@ class WhatIfTraffic:
         scan = scan_flow_logs(self.names, log_format=self.log_format, columns=REPLAYED_FIELDS)
         waiting = 900 if self.join_window is None else self.join_window
         options = LogOptions(join_window=waiting, likely=self.likely, vpc_id=self.vpc)
-        run = PairedLogs(before, after, followed(scan, color=manners.colored(sys.stderr)), options)
+        at = None if self.at is None else self.at // 1_000_000_000
+        run = PairedLogs(before, after, followed(scan, color=manners.colored(sys.stderr)), options, at=at)
         tally = FlowTally()
         for changes in run:
             tally.add(changes)
-        summary = run.summary
+        summary, live = run.summary, run.live
         sources = [Source(file.source, "line", file.lines, file.ok, dict(file.causes)) for file in scan.counts]
-        notes = [*scan.notes, "flow logs do not show which connections are open, so nothing is said about these"]
+        notes = [*scan.notes, "a flow log shows only roughly which connections are open: from their last records"]
         if summary.late:
             notes.append(f"{summary.late:,} records came later than the join window; --join-window makes it longer")
         part = TrafficPart(
@@ -121,7 +120,7 @@ class WhatIfTraffic:
             flows=summary.flows,
             first=summary.first,
             last=summary.last,
-            live=None,
+            live=None if live is None else live_forecast(live, before, after, direct=self.direct),
         )
         return Observed(part, sources, (*notes, *_unused(sources)))
 

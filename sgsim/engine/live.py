@@ -30,7 +30,7 @@ from sgsim.kernels.tracking_layout import (
 from sgsim.model import ICMP, ICMPV6, TCP
 from sgsim.verdicts import MatchSets, Reason, Verdict
 
-__all__ = ["Next", "OpenConnections", "open_connections"]
+__all__ = ["HEADER", "Next", "OpenConnections", "State", "next_verdicts", "open_connections", "renamed"]
 
 _REJECT, _ACCEPT, _UNKNOWN = int(Verdict.REJECT), int(Verdict.ACCEPT), int(Verdict.UNKNOWN)
 #: The answer to each ICMP query (§9.13).
@@ -90,7 +90,7 @@ class OpenConnections:
         return len(self.family)
 
 
-class _State(NamedTuple):
+class State(NamedTuple):
     """Both ends of n connections, the initiator's first: flags, whether they are live."""
 
     flags: npt.NDArray[np.int64]
@@ -111,14 +111,14 @@ def open_connections(before: Tracker, after: Tracker, traffic: npt.NDArray[np.in
     flags = rows[..., CONNECTION_FLAGS]
     interface = np.stack([store.interfaces(flow, side) for side in (0, 1)], axis=1)
     interface[turned] = interface[turned, ::-1]
-    renamed = _renamed(before, after)
-    interface_after = np.where(interface >= 0, renamed[np.maximum(interface, 0)], interface).astype(np.int32)
-    state = _State(flags, live)
+    names = renamed(before, after)
+    interface_after = np.where(interface >= 0, names[np.maximum(interface, 0)], interface).astype(np.int32)
+    state = State(flags, live)
     table = store.rules.table
     packets = _counted(before, traffic, connection)
     return OpenConnections(
         now=now,
-        **{name: getattr(header, name) for name in _HEADER},
+        **{name: getattr(header, name) for name in HEADER},
         interface=interface,
         interface_after=interface_after,
         live=live,
@@ -129,12 +129,12 @@ def open_connections(before: Tracker, after: Tracker, traffic: npt.NDArray[np.in
         opened_by=np.where(live, table[rows[..., CONNECTION_RULES], 2], 0).astype(np.int32),
         packets=packets[:, 0],
         bytes=packets[:, 1],
-        before=_next(before, header, interface, state),
-        after=_next(after, header, interface_after, state),
+        before=next_verdicts(before, header, interface, state),
+        after=next_verdicts(after, header, interface_after, state),
     )
 
 
-_HEADER = [
+HEADER = [
     field.name
     for field in fields(OpenConnections)
     if field.name in FlowFields._fields
@@ -186,7 +186,7 @@ def _turned(header: FlowFields, turned: npt.NDArray[np.bool_]) -> FlowFields:
     return header._replace(**swapped, icmp_type=icmp_type)
 
 
-def _renamed(before: Tracker, after: Tracker) -> npt.NDArray[np.int32]:
+def renamed(before: Tracker, after: Tracker) -> npt.NDArray[np.int32]:
     """Of each interface before, its index after, NO_INTERFACE where it is gone."""
     index = {name: n for n, name in enumerate(after.snapshot.tables.interface_ids)}
     names = before.snapshot.tables.interface_ids
@@ -211,7 +211,7 @@ def _counted(
     return totals[asked]
 
 
-def _next(tracker: Tracker, header: FlowFields, interface: npt.NDArray[np.int32], state: _State) -> Next:
+def next_verdicts(tracker: Tracker, header: FlowFields, interface: npt.NDArray[np.int32], state: State) -> Next:
     """What connections meet with next under a tracker's rules."""
     n = len(header.family)
     carries = tracker.snapshot.environment.interfaces

@@ -12,6 +12,8 @@ import numpy.typing as npt
 
 from sgsim.engine.comparison import FlowChanges, Side
 from sgsim.engine.interner import Interner, grown
+from sgsim.engine.live import OpenConnections
+from sgsim.engine.live_logs import LogConnections
 from sgsim.engine.logs import LogOptions, LogReplay, LogVerdicts, replay_logs
 from sgsim.engine.snapshot import Snapshot
 from sgsim.kernels.tracking_layout import KEY_WORDS
@@ -43,15 +45,27 @@ class PairedLogsSummary:
 
 
 class PairedLogs:
-    """Batches of FlowChanges, whose paths are single ends: that is what a record shows. To be iterated once."""
+    """Batches of FlowChanges, whose paths are single ends: that is what a record shows. To be iterated once.
+
+    `summary` and `live` are complete then; `at` (seconds) is the moment whose open connections are kept, None for the
+    end.
+    """
 
     def __init__(
-        self, before: Snapshot, after: Snapshot, scan: Iterable[Any], options: LogOptions | None = None
+        self,
+        before: Snapshot,
+        after: Snapshot,
+        scan: Iterable[Any],
+        options: LogOptions | None = None,
+        *,
+        at: int | None = None,
     ) -> None:
         self.before, self.after = before, after
         self.summary = PairedLogsSummary()
         one, other = tee(scan)
         self._old, self._new = replay_logs(before, one, options), replay_logs(after, other, options)
+        self.live: OpenConnections | None = None  #: None where there was no record
+        self._at, self._connections = at, LogConnections()
         self._rows = Interner()
         self._counts: npt.NDArray[np.int64] = np.empty((0, 4), np.int64)
         self._headers: list[dict[str, npt.NDArray[Any]]] = []
@@ -62,6 +76,9 @@ class PairedLogs:
             self._compare(old, new)
         summary, told = self.summary, self._old.summary
         summary.flows, summary.late = told.flows, told.late
+        now = self._connections.latest if self._at is None else self._at
+        if now is not None:
+            self.live = self._connections.open(self.before, self.after, now)
         yield from self._changes()
 
     def _compare(self, old: LogVerdicts, new: LogVerdicts) -> None:
@@ -72,6 +89,7 @@ class PairedLogs:
         first, last = int(before.start.min()), int(before.end.max())
         summary.first = first if summary.first is None else min(summary.first, first)
         summary.last = last if summary.last is None else max(summary.last, last)
+        self._connections.add(old, self._at)
         rows = np.flatnonzero(before.action != after.action)
         if len(rows):
             self._add(before, after, rows, old.recorded[rows] == Verdict.REJECT)

@@ -307,7 +307,9 @@ def live_words(change: LiveChange) -> str:
     if change.fate is Fate.UNDETERMINED:
         if change.by_path:
             return "cut now, unless their path is one that AWS always tracks, which the input does not show"
-        return "undetermined: a rule may match; the input does not tell"
+        if change.maybe:
+            return f"it is not sure whether they are open; {again[change.reconnects]}"
+        return f"a rule may match, the input does not tell; {again[change.reconnects]}"
     if change.fate is Fate.FAILS_ON_RECONNECT:
         return f"over but for the last packets; {again[change.reconnects]}"
     return f"tracked, so it goes on; without packets it times out in {_times(change)}, and {again[change.reconnects]}"

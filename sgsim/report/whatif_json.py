@@ -181,6 +181,7 @@ def _connections(change: LiveChange) -> dict[str, Any]:
         "opened_by": list(change.opened_by),
         "new_connection": {"action": change.reconnects.name, "rule_ids": list(change.rule_ids)},
         "depends_on_path": change.by_path,
+        "surely_open": not change.maybe,
         "connections": change.connections,
         "packets": change.packets,
         "bytes": change.bytes,

@@ -84,7 +84,9 @@ def test_flow_logs(tmp_path: Path) -> None:
         "sgr-0cc4fce4be4bce4b3", "sgr-020d9829e14fb1232"
     }  # fmt: skip
     assert any(change["rejected_in_log"] for change in rejected)
-    assert found["connections"] is None and any("flow logs" in note for note in found["notes"])
+    assert found["connections"]["open"] == 3 and found["connections"]["fates"]["undetermined"] == 2
+    assert not any(one["surely_open"] for one in found["connections"]["changes"])
+    assert any("flow log" in note for note in found["notes"])
 
 
 def test_a_second_environment_that_is_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -260,7 +262,7 @@ def test_what_needs_traffic_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     for option in ("--at=5", "--direct", "--likely", "--vpc=vpc-1", "--vantage=eni-1", "--decapsulate"):
         assert run(["whatif", SHOP, CHANGE, option]) == 64
         assert "needs --traffic" in capsys.readouterr().err
-    assert run(["whatif", SHOP, CHANGE, "--traffic", "pcaps/shop-flowlogs", "--at", "5"]) == 64
+    assert run(["whatif", SHOP, CHANGE, "--traffic", "pcaps/shop-flowlogs", "--decapsulate"]) == 64
     assert run(["whatif", SHOP, CHANGE, "--traffic", "no-such-file"]) == 1
     assert run(["whatif", SHOP, CHANGE, "--traffic", CAPTURE, "--vantage", "eni-0"]) == 1
     assert run(["whatif", SHOP, "no-such-file"]) == 1

@@ -12,6 +12,7 @@ from sgsim.analysis.whatif import quota_changes, space_changes
 from sgsim.analysis.whatif_live import Fate, LiveForecast, live_forecast
 from sgsim.engine import Snapshot
 from sgsim.engine.paired import PairedOptions, PairedReplay
+from sgsim.engine.paired_logs import PairedLogs
 from sgsim.model import (
     TCP,
     UDP,
@@ -29,6 +30,7 @@ from sgsim.reference import Packet
 from sgsim.verdicts import Verdict
 from tests.changes.support import ACCOUNT, account, group
 from tests.generators.packets import SECOND, START
+from tests.logs.support import batch_of, logged
 from tests.strategies import packet_batch
 
 FIN, SYN, ACK = 1, 2, 16
@@ -201,3 +203,50 @@ def test_no_packets_no_connections() -> None:
     snapshot = Snapshot.of(network(*OPEN))
     run = PairedReplay(snapshot, snapshot, [])
     assert list(run) == [] and run.live is None and not np.any(run.summary.packets)
+
+
+# -- the same from flow logs ---------------------------------------------------------------------------------------
+
+
+def from_log(
+    before: Environment, change: Change, packets: list[Packet], *, flags: bool = True, at: int | None = None
+) -> LiveForecast:
+    """The forecast from the flow log that the packets would have written, a record a second."""
+    after = apply(before, ChangeSet((change,), accepted=True))
+    snapshots = Snapshot.of(before, Semantics()), Snapshot.of(after, Semantics())
+    records = logged(before, Semantics(), packets, interval=1, flags=flags)
+    batch = batch_of([one.record for one in records], [int(one.action) for one in records])
+    run = PairedLogs(*snapshots, [batch], at=at)
+    for _ in run:
+        pass
+    assert run.live is not None
+    return live_forecast(run.live, *snapshots)
+
+
+def test_flow_logs_forecast_the_same() -> None:
+    """What a log with TCP flags shows is enough, to the second."""
+    ended = talk(flags=(SYN, SYN | ACK, ACK | FIN, ACK | FIN))
+    for before, change, packets, expected in (
+        (network(*OPEN), NO_443, talk(), Fate.UNDETERMINED),
+        (network(*OPEN), NO_443, talk(client="10.0.1.1"), Fate.CUT),
+        (network(*TRACKED), NO_443, talk(), Fate.SURVIVES),
+        (network(*TRACKED), NO_443, ended, Fate.FAILS_ON_RECONNECT),
+        (network("in udp 53 203.0.113.0/24"), NO_443, talk(port=53, protocol=UDP), Fate.SURVIVES),
+        (network("in tcp 443 203.0.113.9/32", *TRACKED), NO_443, talk(), Fate.GOES_ON),
+    ):
+        found, alike = from_log(before, change, packets), forecast(before, change, packets)
+        assert fate(found) is fate(alike) is expected
+        assert [one.change_id for one in found.changes] == [one.change_id for one in alike.changes]
+        assert [one.least for one in found.changes] == [one.least for one in alike.changes]
+
+
+def test_a_log_without_flags_leaves_it_open_whether_tcp_has_ended() -> None:
+    assert fate(from_log(network(*TRACKED), NO_443, talk(), flags=False)) is Fate.UNDETERMINED
+
+
+def test_a_moment_of_a_log() -> None:
+    """Records that begin later do not count, and what had timed out is not open."""
+    begin = START // SECOND
+    assert from_log(network(*TRACKED), NO_443, talk(), at=begin - 1).total == 0
+    assert from_log(network(*TRACKED), NO_443, talk(), at=begin + 3 + 432_000).total == 1
+    assert from_log(network(*TRACKED), NO_443, talk(), at=begin + 4 + 432_000).total == 0
