@@ -85,6 +85,10 @@ class Bench(NamedTuple):
     only: str = ""
     say: Callable[[str], None] = print
 
+    def wants(self, name: str) -> bool:
+        """Whether a case is to run; those that are not need not be made."""
+        return self.only in name
+
     def choose(self, small: int, full: int) -> int:
         """A size by scale."""
         return small if self.scale == "small" else full
@@ -99,7 +103,7 @@ class Contender(NamedTuple):
 
 
 class Question(NamedTuple):
-    """`cases` yields whatever the contenders take, each with `name`, `clock` ("cpu" or "wall") and `facts`.
+    """`cases` yields what the contenders take, if the bench wants it, with `name`, `clock` ("cpu" or "wall"), `facts`.
 
     `check` compares the answers, each with its entry's name, and raises WrongAnswerError; `ours` is the entry that
     ratios are about.
@@ -141,11 +145,10 @@ def hold(question: Question, bench: Bench, rounds: int) -> dict[str, Any]:
     absent: dict[str, str] = {}
     cases = {}
     for case in question.cases(bench):
-        if bench.only in case.name:
-            bench.say(f"{question.name}: {case.name}")
-            with _Entries(question, case, absent, bench) as entries:
-                entries.enter()
-                cases[case.name] = _hold_case(question, case, entries, rounds)
+        bench.say(f"{question.name}: {case.name}")
+        with _Entries(question, case, absent, bench) as entries:
+            entries.enter()
+            cases[case.name] = _hold_case(question, case, entries, rounds)
     return {"title": question.title, "unit": question.unit, "ours": question.ours, "cases": cases, "absent": absent}
 
 

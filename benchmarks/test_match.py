@@ -39,7 +39,7 @@ def group_case(request: pytest.FixtureRequest) -> Case:
 
 @pytest.fixture(scope="module")
 def fleet_case() -> Case:
-    return next(fleet(10_000, 100_000, FLOWS, both_cores=False))
+    return fleet(10_000, 100_000, FLOWS)
 
 
 @pytest.fixture(scope="module")

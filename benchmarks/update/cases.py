@@ -49,6 +49,9 @@ class Case:
 def cases(bench: Bench) -> Iterator[Case]:
     """Environments by their number of groups."""
     for groups in (10, 100) if bench.scale == "small" else (100, 1_000, 20_000):
+        name = f"{groups:,} groups × {RULES} rules"
+        if not bench.wants(name):
+            continue
         shape = Shape(
             rules=RULES * groups,
             groups=groups,
@@ -61,7 +64,7 @@ def cases(bench: Bench) -> Iterator[Case]:
             default_egress=False,
         )
         network = random_network(shape)
-        yield Case(f"{groups:,} groups × {RULES} rules", network, environment_of(network))
+        yield Case(name, network, environment_of(network))
 
 
 def check(case: Case, answers: Sequence[tuple[str, tuple[bool, bool]]]) -> None:

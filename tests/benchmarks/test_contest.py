@@ -62,8 +62,9 @@ def question(*entries: Entry | UnavailableError) -> Question:
         return Contender(entry.name if isinstance(entry, Entry) else "missing", enter)
 
     def cases(bench: Bench) -> Iterator[Case]:
-        yield Case("small case")
-        yield Case("large case")
+        for name in ("small case", "large case"):
+            if bench.wants(name):
+                yield Case(name)
 
     return Question("match", "Title", "flows", "sgsim", cases, [contender(entry) for entry in entries], check)
 
