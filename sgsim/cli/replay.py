@@ -14,6 +14,7 @@ import click
 from sgsim.cli.manners import Manners, manners_options, note
 from sgsim.cli.options import check_interface, check_vpc, semantics_option
 from sgsim.cli.time_travel import TimeTravel, time_travel_options
+from sgsim.cli.traffic_options import output_option, traffic_options
 from sgsim.errors import UnknownVerdictError
 from sgsim.model import Direction, Environment, Semantics
 
@@ -102,13 +103,7 @@ def _plain(value: Any) -> Any:
     show_default=True,
     help="text is for people; json is a summary; the others hold one record a row.",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Write there instead of stdout; the file appears whole or not at all.",
-)
+@output_option
 @click.option(
     "--strict",
     is_flag=True,
@@ -118,27 +113,13 @@ def _plain(value: Any) -> Any:
 @click.option(
     "--interface", "interfaces", multiple=True, metavar="ENI", help="Only records of this interface (repeatable)."
 )
-@click.option("--vpc", metavar="VPC", help="The VPC that the traffic's addresses belong to, where VPCs overlap.")
-@click.option("--vantage", metavar="ENI", help="The interface at which the capture was taken: only it is judged.")
-@click.option("--decapsulate", is_flag=True, help="Judge what VXLAN (traffic mirroring) and Geneve carry.")
+@traffic_options
 @click.option(
     "--aggregation",
     type=click.Choice(["600", "60", "none"]),
     default="600",
     show_default=True,
     help="Seconds of a record's interval; none: one record per flow.",
-)
-@click.option("--log-format", metavar="FORMAT", help="Flow logs without header line: '${version} ${vpc-id} …'.")
-@click.option(
-    "--join-window",
-    type=click.IntRange(0, 86_400),
-    metavar="SECONDS",
-    help="Flow logs: how long a record may come after later ones.  [default: 900]",
-)
-@click.option(
-    "--likely",
-    is_flag=True,
-    help="Flow logs: say what is likely, instead of UNKNOWN, where the log does not show who opened a connection.",
 )
 @click.option(
     "--exit-code",

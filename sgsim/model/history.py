@@ -74,10 +74,11 @@ class History:
     def of(cls, environment: Environment, changes: ChangeSet, at: datetime | None = None) -> History:
         """The history around the environment of the moment `at`; None: it is from after the last change.
 
-        A change at that very moment is part of the environment. Raises ChangeInputError, with the change's place, for a
-        change without time and for one that does not fit; ChangeError for a later one that cannot be made.
+        A change at that very moment is part of the environment; one of users or policies, which decides no verdict, is
+        passed over. Raises ChangeInputError, with the change's place, for a change without time and for one that does
+        not fit; ChangeError for a later one that cannot be made.
         """
-        ordered = sorted(changes.changes, key=_time)
+        ordered = sorted((change for change in changes.changes if type(change) in _UNDO), key=_time)
         moments = [(time, tuple(each)) for time, each in groupby(ordered, _time)]
         present = len(moments) if at is None else sum(time <= at for time, _ in moments)
         past = _Past(replace(environment, groups=Overlay.of(environment.groups)))

@@ -28,6 +28,7 @@ from sgsim.model.changes import (
     SetEntries,
     SetGroups,
 )
+from sgsim.model.directory_changes import DeleteUser
 from sgsim.model.history import History, is_stand_in
 from sgsim.model.refusals import check_kind_of_peer
 from sgsim.reference.packet import Packet, judge
@@ -291,3 +292,8 @@ def test_changes_after_the_environment_must_be_possible() -> None:
 def test_changes_without_time() -> None:
     with pytest.raises(ChangeInputError, match="tells no time; give CloudTrail"):
         History.of(account(), ChangeSet((DeleteGroup("sg-idle"),)))
+
+
+def test_changes_of_users_make_no_version() -> None:
+    """They decide no verdict."""
+    assert len(History.of(account(), trail(at(DeleteUser("arn:aws:iam::111122223333:user/ann"), 3))).versions) == 1
