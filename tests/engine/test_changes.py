@@ -16,7 +16,7 @@ from sgsim.compiler import growth, layout
 from sgsim.compiler.ranks import Ranks
 from sgsim.engine import Engine, Snapshot, evaluate
 from sgsim.errors import ChangeError
-from sgsim.model import Address, Environment, NetworkInterface
+from sgsim.model import Address, Environment, NetworkInterface, SecurityGroup
 from sgsim.model.changes import (
     AddInterface,
     Authorize,
@@ -76,26 +76,31 @@ def compare_finding(one: Snapshot, other: Snapshot) -> None:
     assert named(one, one.tables.find_vni(vnis)) == named(other, other.tables.find_vni(vnis))
 
 
-def moving(first: Environment, now: Environment, rng: Random) -> Change:
-    """What was comes back, elsewhere: interfaces with others' addresses and prefixes, groups that were deleted."""
+def moving(first: Environment, now: Environment, rng: Random) -> tuple[Change, ...]:
+    """What was comes back, elsewhere: interfaces with others' addresses and prefixes, groups that were deleted.
+
+    Interfaces also carry groups that nobody described, more and more of them.
+    """
     lost = [group for name, group in first.groups.items() if name not in now.groups]
     if lost and rng.random() < 0.5:
-        return CreateGroup(rng.choice(lost))
+        return (CreateGroup(rng.choice(lost)),)
     known = sorted(first.interfaces)
     name = rng.choice(known) if known else "eni-new"
-    if name in now.interfaces:
-        return RemoveInterface(name) if rng.random() < 0.5 else SetGroups(name, tuple(sorted(first.groups)[:2]))
+    leave = (RemoveInterface(name),) if name in now.interfaces else ()
+    if leave and rng.random() < 0.5:
+        return leave
     like = [first.interfaces[rng.choice(known)] for _ in range(4)] if known else [NetworkInterface("eni-new")] * 4
-    return AddInterface(
-        msgspec.structs.replace(
-            first.interfaces.get(name, like[0]),
-            addresses=like[0].addresses,
-            prefixes=like[1].prefixes,
-            public_addresses=like[2].public_addresses,
-            vpc_id=like[3].vpc_id,
-            mac=like[0].mac,
-        )
+    groups = like[0].group_ids + ((f"sg-lost{rng.randrange(60)}",) if rng.random() < 0.3 else ())
+    back = msgspec.structs.replace(
+        first.interfaces.get(name, like[0]),
+        addresses=like[0].addresses if rng.random() < 0.7 else first.interfaces.get(name, like[0]).addresses,
+        prefixes=like[1].prefixes,
+        public_addresses=like[2].public_addresses,
+        vpc_id=like[3].vpc_id,
+        mac=like[0].mac,
+        group_ids=tuple(dict.fromkeys(groups)),
     )
+    return (*leave, AddInterface(back))
 
 
 def walk(seed: int, changes: int, rows: int) -> tuple[int, int]:
@@ -105,9 +110,9 @@ def walk(seed: int, changes: int, rows: int) -> tuple[int, int]:
     first, made, compiled = snapshot.environment, 0, 0
     while made < changes:
         now = snapshot.environment
-        change = moving(first, now, rng) if rng.random() < 0.4 else random_change(now, rng)
+        change = moving(first, now, rng) if rng.random() < 0.4 else (random_change(now, rng),)
         try:
-            after = snapshot.apply(ChangeSet((change,), accepted=True))
+            after = snapshot.apply(ChangeSet(change, accepted=True))
         except ChangeError:
             continue
         made += 1
@@ -151,7 +156,7 @@ def test_versions_branch() -> None:
             for _ in range(6):
                 try:
                     end = end.apply(ChangeSet((random_change(end.environment, rng),), accepted=True))
-                    end = end.apply(ChangeSet((moving(first, end.environment, rng),), accepted=True))
+                    end = end.apply(ChangeSet(moving(first, end.environment, rng), accepted=True))
                 except ChangeError:
                     continue
             ends.append(end)
@@ -216,3 +221,20 @@ def test_ranks_that_run_out(monkeypatch: pytest.MonkeyPatch) -> None:
     after = before.apply(Authorize("sg-web", (rule("in tcp 22 10.0.0.0/8", "sg-web", "sgr-web00"),)))
     assert after.tables.growth is not before.tables.growth
     compare(after, 1, 100, scan_only=False)
+
+
+def test_more_groups_and_interfaces_than_a_chunk() -> None:
+    """Numbers beyond the chunks of the full compile, and interfaces that carry groups described later or never."""
+    snapshot = Snapshot.of(account())
+    for number in range(70):
+        name = f"eni-{number:02d}"
+        card = NetworkInterface(name, (Address(4, 0x0A000100 + number),), (f"sg-{number:02d}", "sg-db"), vpc_id="vpc-1")
+        snapshot = snapshot.apply(ChangeSet((AddInterface(card),), accepted=True))
+        if number > 40 and number % 3 == 0:
+            wide = rule("in tcp 0-65535 0.0.0.0/0", f"sg-{number:02d}", f"sgr-{number:02d}")
+            group = SecurityGroup(f"sg-{number:02d}", (wide,), vpc_id="vpc-1")
+            snapshot = snapshot.apply(ChangeSet((CreateGroup(group),), accepted=True))
+        if number % 10 == 9:
+            compare(snapshot, number, 300, scan_only=False)
+            compare(snapshot, number, 100, scan_only=True)
+            compare_finding(snapshot, Snapshot.of(snapshot.environment))
