@@ -18,7 +18,19 @@ from sgsim.compiler.placing import NO_TABLE
 from sgsim.compiler.references import reference_columns
 from sgsim.compiler.rules import group_rules, listed
 from sgsim.model import Environment, NetworkInterface, SecurityGroup, SecurityGroupRule, Semantics
-from sgsim.model.changes import AddInterface, Change, CreateGroup, RemoveInterface, SetEntries, SetGroups
+from sgsim.model.changes import (
+    AddInterface,
+    Authorize,
+    Change,
+    CreateGroup,
+    DeleteGroup,
+    DescribeRule,
+    ModifyRule,
+    RemoveInterface,
+    Revoke,
+    SetEntries,
+    SetGroups,
+)
 from sgsim.tables import AddressRows, Interfaces, PrefixLists, RuleTables, SubjectRows
 from sgsim.tables.exempt import Specials
 from sgsim.tables.layers import AddressLayers
@@ -40,9 +52,10 @@ class _Touched(NamedTuple):
     lists: list[str]
 
     @classmethod
-    def by(cls, changes: Iterable[Change], before: Environment, after: Environment) -> _Touched:
-        """What changes name and what is not as it was."""
+    def by(cls, changes: Iterable[Change], before: Environment, after: Environment) -> _Touched | None:
+        """What changes name and what is not as it was; None if some changes do not tell."""
         names: tuple[dict[str, None], ...] = ({}, {}, {})
+        told = True
         for change in changes:
             match change:
                 case CreateGroup(group):
@@ -53,10 +66,13 @@ class _Touched(NamedTuple):
                     names[1][interface_id] = None
                 case SetEntries(prefix_list_id):
                     names[2][prefix_list_id] = None
+                case Authorize() | Revoke() | ModifyRule() | DescribeRule() | DeleteGroup():
+                    names[0][change.group_id] = None
                 case _:
-                    if (group_id := getattr(change, "group_id", None)) is not None:
-                        names[0][group_id] = None
+                    told = False
         kinds = ("groups", "interfaces", "prefix_lists")
+        if not told and any(getattr(before, kind) is not getattr(after, kind) for kind in kinds):
+            return None
         return cls(
             *(_differing(named, getattr(before, kind), getattr(after, kind)) for named, kind in zip(names, kinds))
         )
@@ -77,7 +93,7 @@ def changed_tables(
     """The tables after changes; None if everything has to be compiled."""
     growth: Growth | None = tables.growth
     touched = _Touched.by(changes, before, after)
-    if growth is None or growth.is_wasteful() or touched.is_much(after):
+    if growth is None or growth.is_wasteful() or touched is None or touched.is_much(after):
         return None
     if any(getattr(before, name) is not getattr(after, name) for name in _COMPILED):
         return None
