@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from sgsim.analysis.whatif_traffic import Service
+from sgsim.analysis.whatif_traffic import Service, joined_ids
 from sgsim.engine.live import Next, OpenConnections
 from sgsim.engine.snapshot import Snapshot
 from sgsim.model import ICMP, ICMPV6, Direction
@@ -83,10 +83,13 @@ class LiveChange:
 
     @property
     def change_id(self) -> str:
-        """Stable: made of what it is about, not of how much there is of it."""
-        rules = "+".join(self.opened_by) or "no-rule"
-        service = f"{self.service.protocol}-{self.service.port}"
-        return f"{self.fate.value}/{self.interface_id}/{self.direction.name.lower()}/{service}/{rules}"
+        """Stable: made of what it is about, not of how much there is of it; no other change has it."""
+        marks = [joined_ids(self.opened_by) or "no-rule"]
+        if self.reconnects is not Verdict.REJECT:
+            marks.append(f"anew-{self.reconnects.name.lower()}")
+        marks += ["path"] * self.by_path + ["unsure"] * self.maybe
+        end = f"{self.interface_id}/{self.direction.name.lower()}"
+        return "/".join([self.fate.value, end, f"{self.service.protocol}-{self.service.port}", *marks])
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +179,7 @@ def live_forecast(found: OpenConnections, before: Snapshot, after: Snapshot, *, 
     columns = np.stack(
         [
             judged.fate[rows], end, found.interface[rows, end], found.protocol[rows], port[rows],
-            found.opened_by[rows, end], found.after.rules[rows, end], judged.anew[rows], judged.by_path[rows],
+            found.opened_by[rows, end], judged.anew[rows], judged.by_path[rows],
             found.maybe[rows].any(axis=1),
         ],
         axis=1,
@@ -210,12 +213,14 @@ def _group(
     before: Snapshot,
     after: Snapshot,
 ) -> LiveChange:
-    fate, end, interface, protocol, port, opened_by, rules, anew, by_path, maybe = key
+    fate, end, interface, protocol, port, opened_by, anew, by_path, maybe = key
     hi, lo = (found.dst_hi, found.dst_lo) if end == 0 else (found.src_hi, found.src_lo)
     peers = Counter(
         (family, high << 64 | low)
         for family, high, low in zip(found.family[rows].tolist(), hi[rows].tolist(), lo[rows].tolist())
     )
+    numbers = np.unique(found.after.rules[rows, end])
+    rules = {rule for number in numbers[numbers >= 0].tolist() for rule in found.after.sets[number]}
     until = judged.until[rows]
     left = [(int(each) - found.now) // _SECOND for each in (until.min(), until.max())] if until.min() >= 0 else None
     return LiveChange(
@@ -224,7 +229,7 @@ def _group(
         direction=Direction.EGRESS if end == 0 else Direction.INGRESS,
         service=Service(protocol, port),
         opened_by=_ids(found.before.sets[opened_by], before.tables.rule_ids),
-        rule_ids=_ids(found.after.sets[rules] if rules >= 0 else (), after.tables.rule_ids),
+        rule_ids=_ids(sorted(rules), after.tables.rule_ids),
         reconnects=Verdict(anew),
         by_path=bool(by_path),
         maybe=bool(maybe),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any, NamedTuple
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ from sgsim.kernels.tracking_layout import KEY_WORDS
 from sgsim.model import ICMP, ICMPV6, Direction
 from sgsim.verdicts import MatchSets, Reason, Verdict
 
-__all__ = ["TRAFFIC_KINDS", "Answer", "Count", "FlowTally", "Service", "TrafficChange"]
+__all__ = ["TRAFFIC_KINDS", "Answer", "Count", "FlowTally", "Service", "TrafficChange", "joined_ids"]
 
 #: What a change of a flow's verdict is called.
 TRAFFIC_KINDS = {
@@ -31,6 +32,7 @@ TRAFFIC_KINDS = {
 
 _PEERS = 1 << 20  #: (cause, other end) that are counted apart
 _SHOWN = 100  #: other ends of a cause that are kept in the end
+_NAMED = 4  #: rules that an id names
 _UNJUDGED = 15  #: in place of a reason
 _HALF = np.uint64(32)
 
@@ -96,10 +98,26 @@ class TrafficChange:
 
     @property
     def change_id(self) -> str:
-        """Stable: made of what it is about, not of how much there is of it."""
-        rules = "+".join(self.rule_ids) or "no-rule"
+        """Stable: made of what it is about, not of how much there is of it; no other change has it."""
+        passes, other = (self.before, self.after) if self.kind.endswith("rejected") else (self.after, self.before)
+        marks = [answer_id(passes) or "no-rule", answer_id(other)]
+        marks += ["" if self.opening else "answers", "refused" if self.refused else ""]
         end = f"{self.interface_id or 'unknown'}/{self.direction.name.lower()}"
-        return f"{self.kind}/{end}/{rules}{'' if self.opening else '/answers'}{'/refused' if self.refused else ''}"
+        return "/".join([self.kind, end, *filter(None, marks)])
+
+
+def answer_id(answer: Answer) -> str:
+    """The rules of an answer, and the reason where that is none of the usual two."""
+    usual = answer.reason in (Reason.RULE, Reason.NO_RULE)
+    reason = "" if usual else "not-judged" if answer.reason is None else answer.reason.name.lower()
+    return ":".join(filter(None, (reason, joined_ids(answer.rule_ids), joined_ids(answer.possible_rule_ids))))
+
+
+def joined_ids(rule_ids: tuple[str, ...]) -> str:
+    """`sgr-1+sgr-2`; of many the first ones and a digest of all."""
+    if len(rule_ids) <= _NAMED:
+        return "+".join(rule_ids)
+    return f"{'+'.join(rule_ids[: _NAMED - 1])}+{len(rule_ids) - _NAMED + 1}-{crc32(' '.join(rule_ids).encode()):08x}"
 
 
 class FlowTally:

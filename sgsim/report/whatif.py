@@ -306,7 +306,8 @@ def live_words(change: LiveChange) -> str:
         return f"cut now; {again[change.reconnects]}{' too' if change.reconnects == Verdict.REJECT else ''}"
     if change.fate is Fate.UNDETERMINED:
         if change.by_path:
-            return "cut now, unless their path is one that AWS always tracks, which the input does not show"
+            path = "cut now, unless their path is one that AWS always tracks, which the input does not show"
+            return f"{path}; {again[change.reconnects]}"
         if change.maybe:
             return f"it is not sure whether they are open; {again[change.reconnects]}"
         return f"a rule may match, the input does not tell; {again[change.reconnects]}"

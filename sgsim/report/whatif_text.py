@@ -222,22 +222,28 @@ def _live(report: WhatIfReport, live: LiveForecast, style: Style) -> Iterator[st
         yield "  the change does not matter to any of them"
     together: dict[tuple[str, ...], list[LiveChange]] = {}
     for change in live.changes:
-        together.setdefault((change.fate.value, *change.opened_by), []).append(change)
-    for (fate, *rules), members in list(together.items())[:_MOST]:
-        word = style(fate.replace("-", " "), "red" if fate == Fate.CUT.value else "yellow")
+        key = (change.fate.value, live_words(change), *change.opened_by)
+        together.setdefault(key, []).append(change)
+    order = [fate.value for fate in Fate]
+    largest = sorted(together.items(), key=lambda each: (order.index(each[0][0]), -_connections(each[1])))
+    for (fate, words, *rules), members in largest[:_MOST]:
+        head = style(fate.replace("-", " "), "red" if fate == Fate.CUT.value else "yellow")
         opened_by = listed([report.rule(rule_id) for rule_id in rules]) or "no rule that is known"
-        yield f"  {word}  {counted(sum(each.connections for each in members), 'connection')} opened by {opened_by}"
+        yield f"  {head}  {counted(_connections(members), 'connection')} opened by {opened_by}"
+        yield f"    {words}"
         for change in members[:_PLACES]:
             yield f"    {report.interface(change.interface_id)} {change.direction.name.lower()}"
             count = counted(change.connections, "connection")
             so_far = f"{counted(change.packets, 'packet')}, {number(change.bytes)} bytes so far"
             yield f"      {service_text(change.service)} {report.live_peers(change)}: {count}, {so_far}"
-            yield f"      {live_words(change)}"
         if len(members) > _PLACES:
-            left = counted(sum(change.connections for change in members[_PLACES:]), "connection")
-            yield f"    … {left} more; --format json has all"
+            yield f"    … {counted(_connections(members[_PLACES:]), 'connection')} more; --format json has all"
     if len(together) > _MOST:
         yield f"  … {number(len(together) - _MOST)} more; --format json has all"
+
+
+def _connections(changes: list[LiveChange]) -> int:
+    return sum(change.connections for change in changes)
 
 
 def _space(report: WhatIfReport, style: Style) -> Iterator[str]:

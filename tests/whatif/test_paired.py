@@ -8,6 +8,7 @@ from random import Random
 import numpy as np
 import pytest
 
+from sgsim.analysis.whatif_traffic import TRAFFIC_KINDS, FlowTally
 from sgsim.engine import Snapshot, replay
 from sgsim.engine.paired import PairedOptions, PairedReplay
 from sgsim.verdicts import Verdict
@@ -80,3 +81,24 @@ def test_a_flow_is_in_one_batch_and_knows_its_connection() -> None:
             ids |= set(changes.flow_id.tolist())
             assert (changes.connection_packets >= changes.packets).all()
             assert (changes.connection_bytes >= changes.bytes).all()
+
+
+def test_causes_have_ids_of_their_own_and_lose_nothing() -> None:
+    """Flows put together by cause: every packet is in one, and no two causes share an id."""
+    for seed in SEEDS:
+        before, after, batch = case(seed)
+        run, tally = PairedReplay(before, after, [batch]), FlowTally()
+        for changes in run:
+            tally.add(changes)
+        ids = [(one.tables.interface_ids, one.tables.rule_ids) for one in (before, after)]
+        found = tally.changes(*ids)
+        assert len({change.change_id for change in found}) == len(found), seed
+        for (old, new), kind in TRAFFIC_KINDS.items():
+            mine = [change for change in found if change.kind == kind]
+            assert sum(change.count.packets for change in mine) == run.summary.packets[old, new]
+            assert sum(change.count.bytes for change in mine) == run.summary.bytes[old, new]
+            for change in mine:
+                assert sum(count.packets for _, count in change.services) == change.count.packets
+                assert sum(count.packets for _, count in change.peers) == change.count.packets
+            totals = tally.flows.get(kind), tally.answers.get(kind)
+            assert sum(total.packets for total in totals if total) == run.summary.packets[old, new]
