@@ -51,6 +51,7 @@ __all__ = ["RecordTable"]
 _SECOND = 1_000_000_000
 _BATCH = 1 << 16  #: records in one batch of output at most
 _NO_WORDS = np.empty((0, 2), np.int32)
+_NOTHING_DECIDED = np.empty((0, 3), np.int32)
 _EVER = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 
 
@@ -82,6 +83,8 @@ class RecordTable:
         self._direction = direction
         self.version = 0  #: of the configuration that the packets of the open interval are judged under
         self.deciding: Deciding | None = None  #: set where there are several
+        #: By flow end, whole packets and later fragments apart: the last version that judged it, and what decided that.
+        self._decided = _NOTHING_DECIDED
         self._active: npt.NDArray[np.int32] = np.empty(0, np.int32)
         self._closed: npt.NDArray[np.int64] = np.empty((0, HOT_WORDS), np.int64)
         self._counts = np.zeros(3, np.int64)
@@ -118,6 +121,7 @@ class RecordTable:
 
     def moved(self, flows: npt.NDArray[np.int32]) -> None:
         """Follow micro-flows to where `FlowStore.forget` put them."""
+        self._decided = _NOTHING_DECIDED
         active, closed = self._active[: self._counts[0]], self._closed[: self._counts[1]]
         active[:] = flows[active]
         closed[:, ACCOUNT_FLOW] = flows[closed[:, ACCOUNT_FLOW]]
@@ -204,20 +208,35 @@ class RecordTable:
 
     def _timed(self, made: Verdicts, records: npt.NDArray[np.int64], deciding: Deciding) -> TimedVerdicts:
         """The records with their version, and the change behind what rules say of them now."""
-        store, flow = self._store, records[:, RECORD_FLOW]
-        side = store.ends[records[:, RECORD_END], END_SIDE]
-        rules = store.halves[flow, HOT_RULES + side]
+        store, flow, end = self._store, records[:, RECORD_FLOW], records[:, RECORD_END]
+        side = store.ends[end, END_SIDE]
+        # Of a reply that a connection lets through, rules decide nothing.
+        asked = (made.interface >= 0) & ~((made.reason == Reason.TRACKED) & ~made.initiating)
+        place = 2 * end + made.fragment
+        if len(self._decided) < 2 * store.end_keys.count:
+            more = np.zeros((4 * store.end_keys.count - len(self._decided), 3), np.int32)
+            self._decided = np.concatenate([self._decided, more])
+        first = np.unique(place[asked], return_index=True)[1]
+        rows = np.flatnonzero(asked)[first]
+        known = self._decided[place[rows]]
+        known[known[:, 0] > self.version] = 0  # time ran backwards
+        rules = store.halves[flow[rows], HOT_RULES + side[rows]]
         action = store.rules.table[rules, 0].astype(np.uint8)
 
-        def judged(view: View, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-            return store.actions(view, flow[rows], side[rows], made.interface[rows])
+        def judged(view: View, which: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+            at = rows[which]
+            return store.actions(view, flow[at], side[at], made.interface[at])
 
-        # Of a reply that a connection lets through, rules decide nothing.
-        asked = np.where((made.reason == Reason.TRACKED) & ~made.initiating, np.int32(NO_INTERFACE), made.interface)
-        change, before = deciding.of(self.version, asked, action, judged)
+        change, before = deciding.of(self.version, made.interface[rows], action, judged, known[:, 0])
+        new = np.stack([np.full(len(rows), self.version), change, before], axis=1).astype(np.int32)
+        new[change == 0, 1:] = known[change == 0, 1:]
+        self._decided[place[rows]] = new
+        told = np.where(asked[:, None], self._decided[place], 0)
         columns = {field.name: getattr(made, field.name) for field in fields(made)}
         version = np.full(len(made), self.version, np.int32)
-        return TimedVerdicts(**columns, snapshot=version, change=change, before=before)
+        return TimedVerdicts(
+            **columns, snapshot=version, change=told[:, 1].astype(np.int32), before=told[:, 2].astype(np.uint8)
+        )
 
     def _count_hits(self, ends: npt.NDArray[Any], match_sets: npt.NDArray[np.int32], sets: int) -> None:
         """Count flow ends that no earlier interval has counted."""

@@ -104,16 +104,19 @@ class Deciding:
         interface: npt.NDArray[np.int32],
         action: npt.NDArray[np.uint8],
         judge: Callable[[View, npt.NDArray[np.int64]], npt.NDArray[np.uint8]],
+        since: npt.NDArray[np.int32] | None = None,
     ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
         """The version whose changes decided each of n rows, 0 for none; and the action before, NOT_THERE for nothing.
 
         `interface` by number, negative where it is not known; `action` is what the rules of `version` say. `judge`
-        gives the actions of some rows in another view.
+        gives the actions of some rows in another view. Of row n only the versions after `since[n]` are looked at.
         """
         decided = np.zeros(len(interface), np.int32)
         before = np.zeros(len(interface), np.uint8)
         open_rows = np.flatnonzero(interface >= 0)
         for step in range(version, 0, -1):
+            if since is not None:
+                open_rows = open_rows[since[open_rows] < step]
             if not len(open_rows):
                 break
             rows = open_rows[self._may_differ(step, interface[open_rows])]
