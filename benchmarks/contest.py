@@ -30,6 +30,8 @@ __all__ = [
 
 T = TypeVar("T")
 
+_PATIENCE, _FEWEST_ROUNDS = 40, 3  #: seconds after which a case has no further round, if it has had so many
+
 
 class UnavailableError(Exception):
     """Why a contender takes no part: not installed, does not build, breaks down. It is named, and skipped."""
@@ -156,7 +158,10 @@ def _hold_case(question: Question, case: Any, entries: _Entries, rounds: int) ->
     question.check(case, entries.each(lambda entry: entry.answer()))
     entries.each(lambda entry: entry.run())
     timings: dict[str, list[Timing]] = {}
+    begin = time.perf_counter()
     for first in range(rounds):
+        if first >= _FEWEST_ROUNDS and time.perf_counter() - begin > _PATIENCE:
+            break
         for name, timing in entries.each(lambda entry: entry.run(), first):
             timings.setdefault(name, []).append(timing)
     told = {

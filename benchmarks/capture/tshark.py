@@ -30,7 +30,7 @@ def _read(text: str, path: Path) -> Answer:
 
 def _enter(case: Case, bench: Bench) -> Iterator[Program]:
     program = find_program("tshark", "tshark")
-    prefix = case.prefix(bench.choose(2_000, 100_000 if case.clock == "cpu" else 300_000))
+    prefix = case.prefix(bench.choose(2_000, 20_000 if case.clock == "cpu" else 100_000))
     fields = [word for field in _FIELDS for word in ("-e", field)]
     command = [program, "-n", "-r", prefix.path, "-T", "fields", "-E", "occurrence=f", *fields]
     yield Program("tshark", prefix.packets, command, lambda text: _read(text, prefix.path))

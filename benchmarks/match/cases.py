@@ -74,7 +74,7 @@ class Case:
 
     def share(self, comparisons: int) -> int:
         """How many flows a contender gets that looks at every rule, for about so many comparisons."""
-        return max(100, min(len(self.table) // 2, comparisons // max(1, self.facts["rules"])))
+        return max(20, min(len(self.table) // 2, comparisons // max(1, self.facts["rules"])))
 
 
 def one_group(rules: int, *, interfaces: int = 1, family: int = 4, depth: int = 1, seed: int = 1) -> Network:
@@ -96,7 +96,9 @@ def one_group(rules: int, *, interfaces: int = 1, family: int = 4, depth: int = 
 
 
 def traffic(network: Network, n: int, *, innermost: float = 1.0, family: int = 4, seed: int = 5) -> FlowTable:
-    """n different flows inside random rules of the only group, which all interfaces carry.
+    """Up to n different flows inside random rules of the only group, which all interfaces carry.
+
+    Fewer where rules for one address and port leave no more at so few interfaces.
 
     `innermost`: the share of the rules that are aimed at, the last ones, which lie inside the others.
     """

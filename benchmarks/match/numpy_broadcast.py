@@ -13,7 +13,7 @@ from benchmarks.match.rules import Answers, Flows, Rules
 
 __all__ = ["CONTENDER", "numpy_broadcast"]
 
-_COMPARISONS, _ROWS = 100_000_000, 2048
+_COMPARISONS, _ROWS = 20_000_000, 2048
 
 
 def numpy_broadcast(flows: Flows, rules: Rules) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

@@ -44,7 +44,7 @@ def _enter(case: Case, bench: Bench) -> Iterator[Call]:
     begin = time.process_time()
     tree = _tree(case.rules)
     seconds = time.process_time() - begin
-    n = min(len(case.table), bench.choose(5_000, 50_000))
+    n = min(len(case.table), bench.choose(5_000, 20_000))
     flows = Flows.of(case.block, n)
     texts = [format_address(case.rules.family, address) for address in flows.addresses()]
     yield Call(
