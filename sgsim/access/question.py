@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from sgsim.access.actions import Action, find_action
-from sgsim.access.calls import action_requests
 from sgsim.access.decide import decide
 from sgsim.access.principals import policy_set, principal_arns, trust_policy
+from sgsim.access.requesting import action_requests
 from sgsim.access.requests import AccessRequest, AttachedPolicy, Decision, PolicySet
 from sgsim.access.sharing import Gate, image_gate, snapshot_gate
 from sgsim.access.things import (

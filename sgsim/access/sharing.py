@@ -16,8 +16,9 @@ from sgsim.access.requests import AccessRequest, AttachedPolicy, Decision, Outco
 from sgsim.model import Environment
 from sgsim.model.apply_permissions import image_missing, snapshot_missing
 from sgsim.model.arns import resource_arn
-from sgsim.model.images import EVERYONE, Image, Permission, PermissionKind, VolumeSnapshot
+from sgsim.model.images import Image, Permission, VolumeSnapshot
 from sgsim.model.policies import Policy
+from sgsim.model.sharing import image_permissions, shared_with
 
 __all__ = [
     "Gate",
@@ -66,14 +67,11 @@ def image_gate(environment: Environment, account_id: str, image_id: str) -> Gate
     if image is None:
         error = image_missing(image_id)
         return Gate("account", False, error.message, error.code)
-    permissions = image.permissions
-    if permissions is None and image.public:
-        permissions = frozenset({EVERYONE})
     return _gate(
         environment,
         account_id,
         image.owner_id,
-        permissions,
+        image_permissions(image),
         Gate("account", False, f"Not authorized for images: [{image_id}]", "AuthFailure"),
         "describe-image-attribute --attribute launchPermission",
     )
@@ -104,47 +102,10 @@ def _gate(
     closed: Gate,
     call: str,
 ) -> Gate:
-    if owner_id == account_id:
-        return Gate("account", True, f"{account_id} is the owner")
-    for permission in sorted(permissions or (), key=str):
-        reason = _reached(environment, account_id, permission)
-        if reason:
-            return Gate("account", True, reason)
-    if permissions is None or owner_id is None:
-        return Gate("account", None, f"the input does not tell with whom it is shared; add the output of '{call}'")
-    unknown = [one for one in permissions if _organization_unknown(environment, one)]
-    if unknown:
-        why = f"it is shared with {unknown[0].value}, and the input does not tell which accounts that is"
-        return Gate("account", None, why)
-    owner = f"; its owner {owner_id} does not share it with {account_id}"
-    return Gate("account", False, closed.why + owner, closed.code)
-
-
-def _reached(environment: Environment, account_id: str, permission: Permission) -> str:
-    """Why an item means the account, "" if it does not."""
-    if permission == EVERYONE:
-        return "it is public"
-    if permission.kind is PermissionKind.ACCOUNT:
-        return f"it is shared with {account_id}" if permission.value == account_id else ""
-    organization = environment.directory.organization
-    if organization is None or account_id not in organization.accounts:
-        return ""
-    if permission.kind is PermissionKind.ORGANIZATION:
-        same = permission.value == organization.arn
-        return f"it is shared with the organization {organization.organization_id}" if same else ""
-    for unit_id in organization.path(account_id):
-        unit = organization.units.get(unit_id)
-        if unit is not None and unit.arn == permission.value:
-            return f"it is shared with the organizational unit {unit.name or unit_id}, in which the account is"
-    return ""
-
-
-def _organization_unknown(environment: Environment, permission: Permission) -> bool:
-    """Whether an item means an organization of which nothing is described."""
-    if permission.kind not in (PermissionKind.ORGANIZATION, PermissionKind.UNIT):
-        return False
-    organization = environment.directory.organization
-    return organization is None or f"/{organization.organization_id}" not in permission.value
+    shared = shared_with(environment, account_id, owner_id, permissions, call)
+    if shared.allowed is False:
+        return Gate("account", False, f"{closed.why}; {shared.why}", closed.code)
+    return Gate("account", shared.allowed, shared.why)
 
 
 def image_request(image: Image, account_id: str) -> AccessRequest:

@@ -16,6 +16,7 @@ __all__ = [
     "group_thing",
     "holder_thing",
     "image_thing",
+    "instance_thing",
     "interface_thing",
     "policy_thing",
     "prefix_list_thing",
@@ -84,6 +85,13 @@ def interface_thing(environment: Environment, interface_id: str) -> Thing:
         Region=region,
     )
     return Thing("network-interface", resource_arn(region, account, "network-interface", interface_id), facts, account)
+
+
+def instance_thing(interface: NetworkInterface) -> Thing:
+    """The instance of an interface."""
+    account, region = interface.account_id, interface.region
+    facts = told(InstanceID=interface.instance_id, InstanceType=interface.instance_type, Region=region)
+    return Thing("instance", resource_arn(region, account, "instance", interface.instance_id or "*"), facts, account)
 
 
 def subnet_thing(environment: Environment, subnet_id: str, account_id: str | None, region: str | None) -> Thing:

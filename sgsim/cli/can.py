@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sgsim.cli.access_options import context_option
 from sgsim.cli.manners import Manners, manners_options
 from sgsim.errors import InputError, PolicyError
 
@@ -17,29 +18,12 @@ if TYPE_CHECKING:
 __all__ = ["can_command"]
 
 
-def _context(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
-    """`key=value` texts; a key that is given several times has several values."""
-    found: dict[str, tuple[str, ...]] = {}
-    for assignment in given:
-        key, equals, value = assignment.partition("=")
-        if not equals or ":" not in key:
-            raise click.BadParameter(f"{assignment!r} is not KEY=VALUE with a key such as aws:SourceIp")
-        found[key] = (*found.get(key, ()), value)
-    return found
-
-
 @click.command("can", short_help="Say whether IAM lets a principal make a call, and by which statement.")
 @click.argument("environment", metavar="ENV", type=click.Path(path_type=Path))
 @click.argument("principal", metavar="PRINCIPAL")
 @click.argument("action", metavar="ACTION")
 @click.argument("resource", metavar="RESOURCE")
-@click.option(
-    "--context",
-    multiple=True,
-    metavar="KEY=VALUE",
-    callback=_context,
-    help="A condition key of the request (repeatable; a key given twice has two values).",
-)
+@context_option
 @click.option(
     "--session-policy",
     "session_files",

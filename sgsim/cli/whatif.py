@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from sgsim.cli.access_options import as_option, context_option, made_as, show_authorization
 from sgsim.cli.manners import Manners, manners_options, note
 from sgsim.cli.options import check_interface, check_vpc, quota_option, semantics_option
 from sgsim.model import Environment, Semantics
@@ -50,6 +52,9 @@ class Request:
     log_format: str | None
     join_window: int | None
     likely: bool
+    principal: str | None
+    context: Mapping[str, tuple[str, ...]]
+    dry_run: bool
     quotas: Quotas
     semantics: Semantics
 
@@ -66,6 +71,7 @@ class Request:
             "decapsulate": self.decapsulate or None,
             "likely": self.likely or None,
             "direct": self.direct or None,
+            "as": self.principal,
             "internet": list(self.internet) if self.internet != (8, 16) else None,
         }
         return {name: value for name, value in chosen.items() if value is not None}
@@ -175,6 +181,11 @@ def _blocks(_: click.Context, __: click.Parameter, text: str) -> tuple[int, int]
     help="Flow logs: how long a record may come after later ones.  [default: 900]",
 )
 @click.option("--likely", is_flag=True, help="Where a flow log does not show who began, go by what is likely.")
+@as_option
+@context_option
+@click.option(
+    "--dry-run", is_flag=True, help="With --as: say whether it would be allowed, call by call, and stop there."
+)
 @quota_option
 @semantics_option
 @manners_options
@@ -198,6 +209,8 @@ class Run:
 
     def run(self) -> int:
         """Raises SgsimError."""
+        if self.request.principal is None and (self.request.dry_run or self.request.context):
+            raise click.UsageError("--dry-run and --context need --as")
         if not self.request.traffic:
             self.without_traffic()
             return self.answer()
@@ -232,7 +245,17 @@ class Run:
         asked = self.request
         before = read_environment(asked.environment)
         changes = read_changes(asked.changes, before)
-        after = apply(before, changes, quotas=asked.quotas)
+        if asked.principal is None:
+            after = apply(before, changes, quotas=asked.quotas)
+        else:
+            answer = made_as(before, changes, asked.principal, asked.context, asked.quotas)
+            if asked.dry_run or answer.error is not None:
+                show_authorization(answer, self.manners, "json" if asked.format == "json" else "text", asked.dry_run)
+            if answer.error is not None:
+                raise answer.error
+            if asked.dry_run:
+                return 0
+            after = answer.environment
         self.check(before, after)
         with open_output(asked.output) as output:
             report = self.report(before, after, changes)

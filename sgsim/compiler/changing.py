@@ -28,6 +28,7 @@ from sgsim.model.changes import (
     ModifyRule,
     RemoveInterface,
     Revoke,
+    RunInstances,
     SetEntries,
     SetGroups,
 )
@@ -62,6 +63,8 @@ class _Touched(NamedTuple):
                     names[0][group.group_id] = None
                 case AddInterface(interface):
                     names[1][interface.interface_id] = None
+                case RunInstances(interfaces=launched):
+                    names[1].update((interface.interface_id, None) for interface in launched)
                 case SetGroups(interface_id) | RemoveInterface(interface_id):
                     names[1][interface_id] = None
                 case SetEntries(prefix_list_id):
@@ -322,13 +325,15 @@ def _with_slots(
     Rows of numbers that had none are `blanks`.
     """
     missing = -(-numbers // CHUNK) - len(chunks)
-    start = pools[0].used
     if missing > 0:
+        start = pools[0].used
         for pool, blank in zip(pools, blanks):
             pool.add(np.full((CHUNK, *pool.rows.shape[1:]), blank, pool.rows.dtype))
-    chunks = np.concatenate((chunks, np.full(max(0, missing), start, np.int32)))
+        chunks = np.concatenate((chunks, np.full(missing, start, np.int32)))
+    else:
+        chunks = chunks.copy()
     where = changed // CHUNK
-    for chunk in np.unique(where).tolist():
+    for chunk in sorted(set(where.tolist())):
         mine, first, start = where == chunk, chunks[chunk], pools[0].used
         for pool, new in zip(pools, rows):
             moved = pool.rows[first : first + CHUNK].copy()

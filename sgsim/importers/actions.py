@@ -199,7 +199,7 @@ class ActionReader:
             if cidr.family in families:
                 rule = SecurityGroupRule("", group_id, Direction.EGRESS, None, CidrPeer(cidr))
                 rules.append(SecurityGroupRule(content_id(rule), *_body(rule)))
-        account_id, region = self._place(vpc_id)
+        account_id, region = self.place(vpc_id)
         group = SecurityGroup(
             group_id, tuple(rules), name, request.description or "", account_id, region, vpc_id, origin=origin.place
         )
@@ -250,12 +250,12 @@ class ActionReader:
             raise BadRequestError("", problem, advice="add PrivateIpAddress")
         subnet = self._environment.subnets.get(request.subnet_id)
         vpc_id = subnet.vpc_id if subnet else None
-        account_id, region = self._place(vpc_id)
+        account_id, region = self.place(vpc_id)
         timeouts = request.connection_tracking_specification
         return NetworkInterface(
             interface_id=request.network_interface_id or f"{request.subnet_id}/{addresses[0]}",
             addresses=addresses,
-            group_ids=request.groups or self._default_group(vpc_id),
+            group_ids=request.groups or self.default_group(vpc_id),
             prefixes=(
                 *(cidr_in(one.ipv4_prefix, f"Ipv4Prefixes[{i}]", 4) for i, one in enumerate(request.ipv4_prefixes)),
                 *(cidr_in(one.ipv6_prefix, f"Ipv6Prefixes[{i}]", 6) for i, one in enumerate(request.ipv6_prefixes)),
@@ -293,12 +293,12 @@ class ActionReader:
         if not name:
             problem = "The request must contain the parameter groupName or groupId"
             raise BadRequestError("", problem, _MISSING)
-        return self._named(name, "GroupName", None)
+        return self.named(name, "GroupName", None)
 
     def _peer_group(self, pair: Pair) -> str:
-        return self._named(pair.group_name or "", "GroupName", pair.vpc_id)
+        return self.named(pair.group_name or "", "GroupName", pair.vpc_id)
 
-    def _named(self, name: str, path: str, vpc_id: str | None) -> str:
+    def named(self, name: str, path: str, vpc_id: str | None) -> str:
         """A group by name: one that was created before, or one of the default VPC, as in AWS."""
         created = [one.group_id for one in self._created.values() if one.name.casefold() == name.casefold()]
         if len(created) == 1:
@@ -319,14 +319,15 @@ class ActionReader:
             raise BadRequestError("VpcId", problem, "VPCIdNotSpecified", "add VpcId")
         return defaults[0]
 
-    def _default_group(self, vpc_id: str | None) -> tuple[str, ...]:
+    def default_group(self, vpc_id: str | None) -> tuple[str, ...]:
+        """The VPC's default group, which is taken where none is named. Raises BadRequestError."""
         group = group_named(self._environment, vpc_id, "default") if vpc_id else None
         if group is None:
             problem = "no group is given, and the VPC's default group is not in the environment"
             raise BadRequestError("Groups", problem, advice="name the groups")
         return (group.group_id,)
 
-    def _place(self, vpc_id: str | None) -> tuple[str | None, str | None]:
+    def place(self, vpc_id: str | None) -> tuple[str | None, str | None]:
         """Account and Region of a VPC; where it is not described, those of the only account there is."""
         vpc = self._environment.vpcs.get(vpc_id or "")
         if vpc is not None:

@@ -20,9 +20,10 @@ from sgsim.importers.directory_json import DIRECTORY_KEYS
 from sgsim.importers.directory_requests import DIRECTORY_REQUESTS, AttributeRequest, IamRequest
 from sgsim.importers.documents import broken_json, content_of, find_files, wrong_type
 from sgsim.importers.environment import read_environment
+from sgsim.importers.launch_actions import LaunchReader
 from sgsim.importers.permission_actions import PermissionActionReader
 from sgsim.importers.problems import shown
-from sgsim.importers.requests import ADVICE, REQUESTS, BadRequestError, Request
+from sgsim.importers.requests import ADVICE, REQUESTS, BadRequestError, LaunchRequest, Request
 from sgsim.model import Environment
 from sgsim.model.changes import Change, ChangeOrigin, ChangeSet
 from sgsim.model.difference import difference
@@ -111,7 +112,10 @@ class _Item(NamedTuple):
 
 
 def _read(files: list[tuple[Path, bytes]], environment: Environment) -> ChangeSet:
-    readers = _Readers(ActionReader(environment), IamActionReader(environment), PermissionActionReader(environment))
+    network = ActionReader(environment)
+    readers = _Readers(
+        network, LaunchReader(environment, network), IamActionReader(environment), PermissionActionReader(environment)
+    )
     events = EventReader(environment)
     changes: list[Change] = []
     requests = 0
@@ -126,7 +130,8 @@ def _read(files: list[tuple[Path, bytes]], environment: Environment) -> ChangeSe
                 changes += events.read(item.body, item.place)
     if not requests:
         changes.sort(key=_time)
-    return ChangeSet(tuple(changes), (*notes, *readers.permissions.notes, *events.notes), accepted=not requests)
+    remarks = (*notes, *readers.launches.notes, *readers.permissions.notes, *events.notes)
+    return ChangeSet(tuple(changes), remarks, accepted=not requests)
 
 
 def _time(change: Change) -> float:
@@ -138,6 +143,7 @@ class _Readers(NamedTuple):
     """What reads the requests to each API."""
 
     network: ActionReader
+    launches: LaunchReader
     iam: IamActionReader
     permissions: PermissionActionReader
 
@@ -148,6 +154,8 @@ class _Readers(NamedTuple):
         if isinstance(request, AttributeRequest):
             change = self.permissions.read(action, request, origin)
             return [] if change is None else [change]
+        if isinstance(request, LaunchRequest):
+            return [self.launches.read(request, origin)]
         return self.network.read(action, request, origin)
 
 

@@ -24,6 +24,8 @@ __all__ = [
     "DescribeRulesRequest",
     "InstanceGroupsRequest",
     "InterfaceGroupsRequest",
+    "LaunchInterface",
+    "LaunchRequest",
     "ModifyListRequest",
     "ModifyRulesRequest",
     "Pair",
@@ -258,6 +260,94 @@ class DeleteInterfaceRequest(Request):
     network_interface_id: str
 
 
+class LaunchInterface(Wire):
+    """An interface of RunInstances; `NetworkInterfaceId` is one that is there already."""
+
+    device_index: int | None = None
+    network_interface_id: str | None = None
+    subnet_id: str | None = None
+    groups: tuple[str, ...] = ()
+    private_ip_address: str | None = None
+    private_ip_addresses: tuple[PrivateAddress, ...] = ()
+    ipv6_addresses: tuple[V6Address, ...] = ()
+    ipv4_prefixes: tuple[V4Prefix, ...] = ()
+    ipv6_prefixes: tuple[V6Prefix, ...] = ()
+    secondary_private_ip_address_count: int | None = None
+    ipv6_address_count: int | None = None
+    ipv4_prefix_count: int | None = None
+    ipv6_prefix_count: int | None = None
+    interface_type: str | None = None
+    description: str | None = None
+    connection_tracking_specification: TrackingTimeouts | None = None
+    associate_public_ip_address: bool | None = None
+    associate_carrier_ip_address: Any = None
+    delete_on_termination: Any = None
+    network_card_index: Any = None
+    primary_ipv6: Any = None
+    ena_srd_specification: Any = None
+    ena_queue_count: Any = None
+
+
+class Tag(Wire):
+    key: str
+    value: str = ""
+
+
+class TagSpecification(Wire):
+    resource_type: str
+    tags: tuple[Tag, ...] = ()
+
+
+class InstanceProfile(Wire):
+    arn: str | None = None
+    name: str | None = None
+
+
+class LaunchRequest(Request):
+    """RunInstances; what changes neither a verdict nor what IAM is asked is read past."""
+
+    image_id: str | None = None
+    min_count: int | None = None
+    max_count: int | None = None
+    instance_type: str | None = None
+    key_name: str | None = None
+    subnet_id: str | None = None
+    private_ip_address: str | None = None
+    ipv6_addresses: tuple[V6Address, ...] = ()
+    ipv6_address_count: int | None = None
+    security_group_ids: tuple[str, ...] = ()
+    security_groups: tuple[str, ...] = ()
+    network_interfaces: tuple[LaunchInterface, ...] = ()
+    iam_instance_profile: InstanceProfile | None = None
+    tag_specifications: tuple[TagSpecification, ...] = ()
+    block_device_mappings: tuple[dict[str, Any], ...] = ()
+    kernel_id: Any = None
+    ramdisk_id: Any = None
+    monitoring: Any = None
+    placement: Any = None
+    user_data: Any = None
+    elastic_gpu_specification: Any = None
+    elastic_inference_accelerators: Any = None
+    instance_market_options: Any = None
+    credit_specification: Any = None
+    cpu_options: Any = None
+    capacity_reservation_specification: Any = None
+    hibernation_options: Any = None
+    license_specifications: Any = None
+    metadata_options: Any = None
+    enclave_options: Any = None
+    private_dns_name_options: Any = None
+    maintenance_options: Any = None
+    disable_api_stop: Any = None
+    disable_api_termination: Any = None
+    enable_primary_ipv6: Any = None
+    network_performance_options: Any = None
+    operator: Any = None
+    additional_info: Any = None
+    ebs_optimized: Any = None
+    instance_initiated_shutdown_behavior: Any = None
+
+
 class Entry(Wire):
     cidr: str
     description: str | None = None
@@ -288,5 +378,6 @@ REQUESTS: dict[str, type[Request]] = {
     "ModifyInstanceAttribute": InstanceGroupsRequest,
     "CreateNetworkInterface": CreateInterfaceRequest,
     "DeleteNetworkInterface": DeleteInterfaceRequest,
+    "RunInstances": LaunchRequest,
     "ModifyManagedPrefixList": ModifyListRequest,
 }

@@ -17,6 +17,7 @@ from sgsim.errors import ChangeError, ModelError
 from sgsim.model import refusals
 from sgsim.model.apply_credentials import CREDENTIAL_STEPS
 from sgsim.model.apply_directory import DIRECTORY_STEPS
+from sgsim.model.apply_launch import run_instances
 from sgsim.model.apply_permissions import PERMISSION_STEPS
 from sgsim.model.changes import (
     AddInterface,
@@ -29,6 +30,7 @@ from sgsim.model.changes import (
     ModifyRule,
     RemoveInterface,
     Revoke,
+    RunInstances,
     SetEntries,
     SetGroups,
 )
@@ -281,8 +283,7 @@ def _add_interface(environment: Environment, change: AddInterface, quotas: Quota
         raise ChangeError("InvalidParameterValue", "The network interface ID is in use already", interface.interface_id)
     if quotas is not None:
         refusals.check_interface(environment, interface)
-        bare = msgspec.structs.replace(interface, group_ids=())
-        refusals.check_interface_groups(environment, bare, interface.group_ids, quotas)
+        refusals.check_new_groups(environment, interface, quotas)
     return _with(environment, "interfaces", {interface.interface_id: interface})
 
 
@@ -318,6 +319,7 @@ _STEPS: dict[type, Callable[[Environment, Any, Quotas | None], Environment]] = {
     SetGroups: _set_groups,
     AddInterface: _add_interface,
     RemoveInterface: _remove_interface,
+    RunInstances: run_instances,
     SetEntries: _set_entries,
     **DIRECTORY_STEPS,
     **CREDENTIAL_STEPS,

@@ -26,6 +26,7 @@ __all__ = [
     "ModifyRule",
     "RemoveInterface",
     "Revoke",
+    "RunInstances",
     "SetEntries",
     "SetGroups",
 ]
@@ -98,6 +99,23 @@ class RemoveInterface(BaseChange, frozen=True):
     interface_id: str
 
 
+class RunInstances(BaseChange, frozen=True, kw_only=True):
+    """Launch an image: every interface is new and carries its instance's id.
+
+    `role_arn` is the role that the instances get, "" for none. `tags` are those of new things: (kind, key, value) with
+    kinds such as `instance`. `account_id` is the account that launches, None if it is not told.
+    """
+
+    image_id: str
+    interfaces: tuple[NetworkInterface, ...]
+    instance_type: str | None = None
+    key_name: str | None = None
+    role_arn: str = ""
+    snapshot_ids: tuple[str, ...] = ()
+    tags: tuple[tuple[str, str, str], ...] = ()
+    account_id: str | None = None
+
+
 class SetEntries(BaseChange, frozen=True):
     """Add entries to a prefix list and remove others; what is added already and present stays as it is."""
 
@@ -116,6 +134,7 @@ Change = (
     | SetGroups
     | AddInterface
     | RemoveInterface
+    | RunInstances
     | SetEntries
     | DirectoryChange
 )

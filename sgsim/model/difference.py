@@ -20,6 +20,7 @@ from sgsim.model.changes import (
     ModifyRule,
     RemoveInterface,
     Revoke,
+    RunInstances,
     SetEntries,
     SetGroups,
 )
@@ -237,5 +238,6 @@ _INVERSES: dict[type, Callable[[Environment, Any], list[Change]]] = {
     SetGroups: _undo_set_groups,
     AddInterface: lambda _, change: [RemoveInterface(change.interface.interface_id)],
     RemoveInterface: _undo_remove,
+    RunInstances: lambda _, change: [RemoveInterface(one.interface_id) for one in change.interfaces],
     SetEntries: _undo_entries,
 }

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
+
 from sgsim.errors import ChangeError
 from sgsim.model.environment import Environment
 from sgsim.model.identity import described, same_content
@@ -25,6 +27,7 @@ __all__ = [
     "check_interface",
     "check_interface_groups",
     "check_kind_of_peer",
+    "check_new_groups",
     "check_references",
     "check_rule_quota",
     "group_named",
@@ -252,6 +255,12 @@ def check_interface_groups(
             "The maximum number of security groups per interface has been reached.",
             f"{interface.interface_id} would have {len(group_ids)}, {quotas.groups_per_interface} are allowed",
         )
+
+
+def check_new_groups(environment: Environment, interface: NetworkInterface, quotas: Quotas) -> None:
+    """The groups of an interface that is to be made: all of them are new to it."""
+    bare = msgspec.structs.replace(interface, group_ids=())
+    check_interface_groups(environment, bare, interface.group_ids, quotas)
 
 
 def check_interface(environment: Environment, interface: NetworkInterface) -> None:

@@ -12,9 +12,9 @@ from sgsim.access.question import Answer
 from sgsim.report.schemas import DECISION_SCHEMA
 from sgsim.report.style import Style, clean
 
-__all__ = ["decision_json", "decision_text"]
+__all__ = ["OUTCOMES", "deciding_statement", "decision_json", "decision_text"]
 
-_OUTCOMES = {
+OUTCOMES = {
     Outcome.ALLOWED: "allowed",
     Outcome.EXPLICIT_DENY: "explicit deny",
     Outcome.IMPLICIT_DENY: "implicit deny",
@@ -34,10 +34,10 @@ def decision_json(answer: Answer) -> bytes:
         "resource": answer.request.resource,
         "context": answer.request.context,
         "allowed": answer.allowed,
-        "outcome": _OUTCOMES[decision.outcome],
+        "outcome": OUTCOMES[decision.outcome],
         "layer": decision.layer.value,
         "silent": [layer.value for layer in decision.silent],
-        "statements": [_statement(one) for one in decision.statements],
+        "statements": [deciding_statement(one) for one in decision.statements],
         "missing_keys": decision.missing_keys,
         "account": None if gate is None else {"allowed": gate.allowed, "why": gate.why, "code": gate.code},
         "notes": answer.notes,
@@ -45,7 +45,8 @@ def decision_json(answer: Answer) -> bytes:
     return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
 
 
-def _statement(one: DecidingStatement) -> dict[str, Any]:
+def deciding_statement(one: DecidingStatement) -> dict[str, Any]:
+    """A statement that decided, for JSON."""
     return {
         "policy": one.attached.name,
         "layer": one.attached.layer.value,

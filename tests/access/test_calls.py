@@ -9,7 +9,8 @@ import pytest
 
 from sgsim.access import AttachedPolicy, Layer, decide
 from sgsim.access.actions import action_table, find_action
-from sgsim.access.calls import action_requests, change_requests
+from sgsim.access.calls import change_requests
+from sgsim.access.requesting import action_requests
 from sgsim.access.things import Thing, image_thing
 from sgsim.model import (
     CidrPeer,
@@ -50,7 +51,13 @@ def rule(rule_id: str, direction: Direction = Direction.INGRESS, peer: Any = Non
 IN, OUT = rule("sgr-1"), rule("sgr-2", Direction.EGRESS)
 GROUP = SecurityGroup("sg-1", (IN, OUT), account_id=ACCOUNT, region=REGION, vpc_id="vpc-1")
 INTERFACE = NetworkInterface(
-    "eni-1", account_id=ACCOUNT, region=REGION, vpc_id="vpc-1", subnet_id="subnet-1", group_ids=("sg-1",)
+    "eni-1",
+    account_id=ACCOUNT,
+    region=REGION,
+    vpc_id="vpc-1",
+    subnet_id="subnet-1",
+    group_ids=("sg-1",),
+    instance_id="i-1",
 )
 BOUND = User(arn=USER, boundary=MANAGED, tags=(("team", "red"),))
 SOME = ManagedPolicy(arn=MANAGED, versions=(PolicyVersion("v1", POLICY),), default_version_id="v1")
@@ -112,6 +119,27 @@ CASES: list[tuple[Any, str, tuple[str, ...]]] = [
         (f"{ENI}/*", f"{SG}/sg-1", f"{EC2}:subnet/subnet-1"),
     ),
     (c.RemoveInterface(interface_id="eni-1"), "ec2:DeleteNetworkInterface", (f"{ENI}/eni-1",)),
+    (
+        c.RunInstances(
+            image_id="ami-1", interfaces=(INTERFACE,), snapshot_ids=("snap-1",), key_name="ada", account_id=ACCOUNT
+        ),
+        "ec2:RunInstances",
+        (
+            f"arn:aws:ec2:{REGION}::image/ami-1",
+            f"{EC2}:instance/*",
+            f"{EC2}:key-pair/ada",
+            f"{ENI}/*",
+            f"{SG}/sg-1",
+            f"arn:aws:ec2:{REGION}::snapshot/snap-1",
+            f"{EC2}:subnet/subnet-1",
+            f"{EC2}:volume/*",
+        ),
+    ),
+    (
+        c.SetGroups(interface_id="eni-1", group_ids=("sg-1",), origin=c.ChangeOrigin(event="ModifyInstanceAttribute")),
+        "ec2:ModifyInstanceAttribute",
+        (f"{EC2}:instance/i-1", f"{SG}/sg-1"),
+    ),
     (c.SetEntries(prefix_list_id="pl-1"), "ec2:ModifyManagedPrefixList", (f"{EC2}:prefix-list/pl-1",)),
     (d.CreateUser(user=BOUND), "iam:CreateUser", (USER,)),
     (d.DeleteUser(user_arn=USER), "iam:DeleteUser", (USER,)),
