@@ -12,7 +12,7 @@ import numpy.typing as npt
 from sgsim.compiler.pages import PAGE_ROWS, Cuts, cut, interval_masks, side_by_side
 from sgsim.compiler.regions import Partition, blocks_of, partition
 from sgsim.compiler.rules import GroupRules
-from sgsim.compiler.trees import KEYS, Trees, build_trees
+from sgsim.compiler.trees import KEYS, Trees, build_trees, sizes_of
 from sgsim.tables.columns import SERVICE_BITS, AddressRows
 from sgsim.tables.layout import EMPTY, PAGE, REGIONS
 from sgsim.tables.lookup import address_keys, split_addresses
@@ -95,7 +95,7 @@ class _Builder:
     def __init__(self, family: int, rules: GroupRules, cells: int) -> None:
         self.family, self.rules, self.rows, self.offsets = family, rules, rules.rows[family], rules.offsets[family]
         self.tables = len(self.offsets) - 1
-        self.counts = np.diff(self.offsets)
+        self.counts = sizes_of(self.offsets)
         self.budget = _Budget(family, cells)
         self.page = np.full(len(self.rows.rule), -1, np.int64)
         self.node = np.full(len(self.rows.rule), -1, np.int64)
@@ -205,7 +205,7 @@ class _Builder:
         if self.family == 4:
             trees.insert(0, build_trees(addresses.keys.astype(np.uint32), addresses.offsets))
         else:
-            pages[:, 0], pages[:, 1] = addresses.offsets[:-1], np.diff(addresses.offsets)
+            pages[:, 0], pages[:, 1] = addresses.offsets[:-1], sizes_of(addresses.offsets)
             keys = _halves(addresses.keys)
         masks = [interval_masks(cuts, owner, bit) for cuts in (addresses, services)]
         lines, tree_base, mask_base = side_by_side(trees, masks, (addresses, services))
@@ -241,7 +241,7 @@ class _Builder:
             headers[number, 8], headers[number, 9] = self._add(trees), trees.depth
             keys = []
         else:
-            headers[number, 8], headers[number, 9] = keys_before + bounds[:-1], np.diff(bounds)
+            headers[number, 8], headers[number, 9] = keys_before + bounds[:-1], sizes_of(bounds)
         return np.array(regions, np.int32).reshape(-1, 2), split_addresses(keys)
 
     def _nodes(self, large: list[_Large]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.bool_]]:
@@ -276,7 +276,7 @@ class _Builder:
         trees = build_trees(services.keys.astype(np.uint32), services.offsets)
         tables = np.array([table.table for table in dense], np.int64)
         headers[tables, 12], headers[tables, 13] = self._add(trees), trees.depth
-        headers[tables, 14] = np.diff(services.offsets) + 1
+        headers[tables, 14] = sizes_of(services.offsets) + 1
         headers[tables, 15] = [table.first_cell for table in dense]
 
 

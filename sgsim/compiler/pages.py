@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from sgsim.compiler.trees import KEYS, Trees, ragged
+from sgsim.compiler.trees import KEYS, Trees, ragged, sizes_of
 
 __all__ = ["PAGE_ROWS", "Cuts", "cut", "interval_masks", "numbered_keys", "side_by_side"]
 
@@ -92,8 +92,8 @@ def side_by_side(
     Returns the lines, for each kind of tree the line where each owner's begins, and for each kind of mask the place
     of each owner's first one, in 8 bytes.
     """
-    tree_sizes = [np.diff(np.append(tree.base, len(tree.lines) // KEYS)) for tree in trees]
-    mask_sizes = [np.diff(kind.offsets) + 1 for kind in cuts]
+    tree_sizes = [sizes_of(np.append(tree.base, len(tree.lines) // KEYS)) for tree in trees]
+    mask_sizes = [sizes_of(kind.offsets) + 1 for kind in cuts]
     mask_lines = -(-np.sum(mask_sizes, axis=0) * 8 // (4 * KEYS))
     sizes: npt.NDArray[np.int64] = np.sum([*tree_sizes, mask_lines], axis=0)
     place = np.cumsum(sizes) - sizes

@@ -14,7 +14,7 @@ __all__ = ["Ranks", "first_ranks"]
 
 _END = 1 << 62
 _WIDEST = 1 << 40
-_STEP = 1 << 20
+_SOME, _CLOSE = 4, 12
 
 
 def first_ranks(rule_ids: Sequence[str]) -> npt.NDArray[np.int64]:
@@ -25,7 +25,8 @@ def first_ranks(rule_ids: Sequence[str]) -> npt.NDArray[np.int64]:
 class Ranks:
     """Gives ranks to new ids, between those of their neighbours.
 
-    Ids mostly come in order, each next to the last one: such a one is put close to it, so that half a million fit.
+    Ids mostly come in order, each next to the last one: after a few such ones the next is put close to the last, so
+    that a hundred thousand fit.
     """
 
     def __init__(self, rule_ids: Sequence[str], rank: npt.NDArray[np.int64]) -> None:
@@ -33,7 +34,7 @@ class Ranks:
         self._order = np.argsort(rank)
         self._ids: list[str] = []
         self._ranks: list[int] = []
-        self._last = -1
+        self._last, self._way, self._run = -1, 0, 0
 
     def add(self, rule_id: str) -> int | None:
         """The rank of a new id; None if there is none left between its neighbours."""
@@ -41,11 +42,12 @@ class Ranks:
         if high - low < 2:
             return None
         room = (high - low) // 2
-        rank = low + room
-        if self._last == low:
-            rank = low + min(room, _STEP)
-        elif self._last == high:
-            rank = high - min(room, _STEP)
+        way = (self._last == low) - (self._last == high)
+        self._run = self._run + 1 if way and way == self._way else 0
+        self._way = way
+        if self._run > _SOME:
+            room = max(1, room >> _CLOSE)
+        rank = high - room if way < 0 else low + room
         position = bisect_left(self._ids, rule_id)
         self._ids.insert(position, rule_id)
         self._ranks.insert(position, rank)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from sgsim.compiler.trees import sizes_of
 from sgsim.model import (
     ALL_PORTS,
     ICMP,
@@ -78,7 +79,7 @@ class GroupRules(NamedTuple):
 
     def sizes(self) -> npt.NDArray[np.int64]:
         """How many rules each group has in its busier direction."""
-        sizes = sum(np.diff(offsets) for offsets in (self.offsets[4], self.offsets[6], self.subject_offsets))
+        sizes = sum(sizes_of(offsets) for offsets in (self.offsets[4], self.offsets[6], self.subject_offsets))
         busier: npt.NDArray[np.int64] = np.asarray(sizes, np.int64).reshape(-1, 2).max(axis=1, initial=0)
         return busier
 
@@ -96,8 +97,8 @@ def group_rules(
         rows[family], offsets[family] = _address_rows(columns, family)
     by_subject, subject_offsets = _subject_rows(columns, subjects, groups)
     flags = np.repeat(np.array([0 if group is not None else UNDEFINED for group in groups], np.int32), 2)
-    flags |= np.where(np.diff(subject_offsets) > 0, HAS_SUBJECTS, 0).astype(np.int32)
-    table = np.repeat(np.arange(2 * len(groups)), np.diff(subject_offsets))
+    flags |= np.where(sizes_of(subject_offsets) > 0, HAS_SUBJECTS, 0).astype(np.int32)
+    table = np.repeat(np.arange(2 * len(groups)), sizes_of(subject_offsets))
     flags[table[by_subject.subject >= 0]] |= REFERS
     every = {family: flags | _wide(rows[family], offsets[family]) for family in (4, 6)}
     return GroupRules(rows, offsets, by_subject, subject_offsets, every)
@@ -109,7 +110,7 @@ def _wide(rows: AddressRows, offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.i
     every = np.flatnonzero(rows.length == 0)
     if not len(every):
         return np.repeat(bits, 2)
-    table = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))[every]
+    table = np.repeat(np.arange(len(offsets) - 1), sizes_of(offsets))[every]
     for udp, protocol in enumerate((TCP, UDP)):
         base = protocol << SERVICE_BITS
         wide = table[(rows.first[every] <= base) & (rows.last[every] >= base + PORT_UNKNOWN)]

@@ -74,16 +74,25 @@ _SCRATCH_SIZES = {
 }
 
 
+def _scratch_places() -> npt.NDArray[np.int64]:
+    """Where each scratch array begins, and where the last one ends, in bytes."""
+    names = {index: name for name, index in FIELDS.items()}
+    sizes = [_SCRATCH_SIZES.get(names[index], (PAIRS, np.int32)) for index in range(LOW, PAIRS_USED)]
+    return np.cumsum([0, *(size * np.dtype(dtype).itemsize for size, dtype in sizes)])
+
+
+_SCRATCH_PLACES = _scratch_places()
+
+
 class Context:
     """The array, and whatever its addresses point into."""
 
     def __init__(self) -> None:
         self.numbers = np.zeros(len(FIELDS), np.int64)
-        self._kept: dict[str, npt.NDArray[Any]] = {}
-        for name, index in FIELDS.items():
-            if LOW <= index < PAIRS_USED:
-                size, dtype = _SCRATCH_SIZES.get(name, (PAIRS, np.int32))
-                self.set(name, np.empty(size, dtype))
+        # One array for all scratch: asking numpy for an address takes longer than a row does.
+        scratch = np.empty(_SCRATCH_PLACES[-1], np.uint8)
+        self.numbers[LOW:PAIRS_USED] = scratch.ctypes.data + _SCRATCH_PLACES[:-1]
+        self._kept: dict[str, npt.NDArray[Any]] = {"": scratch}
 
     def set(self, name: str, value: npt.NDArray[Any] | int) -> None:
         """Give a number or a C-contiguous array its place."""
