@@ -65,4 +65,10 @@ def iam_arn(account_id: str, kind: str, name: str, path: str = "/", partition: s
 def resource_arn(region: str | None, account_id: str | None, kind: str, identifier: str) -> str:
     """The name of a resource of EC2. Images and snapshots have no account (docs/iam.md A3)."""
     owner = "" if kind in ("image", "snapshot") else account_id or ""
-    return f"arn:aws:ec2:{region or ''}:{owner}:{kind}/{identifier}"
+    return f"arn:{_partition(region or '')}:ec2:{region or ''}:{owner}:{kind}/{identifier}"
+
+
+def _partition(region: str) -> str:
+    """AWS keeps its Regions in China and those of the US government apart from all others."""
+    apart = next((stem for stem in ("cn", "us-gov") if region.startswith(f"{stem}-")), None)
+    return "aws" if apart is None else f"aws-{apart}"

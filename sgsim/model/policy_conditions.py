@@ -12,7 +12,8 @@ from sgsim.model.statements import Condition, Operator, Quantifier
 
 __all__ = ["read_conditions"]
 
-_KEY = re.compile(r"[A-Za-z0-9.-]+:\S.*", re.DOTALL)
+#: `aws:SourceIp`; those of an identity provider begin with its address: `oidc.eks.eu-west-1.amazonaws.com/id/5D39:sub`.
+_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~/-]*:\S.*", re.DOTALL)
 _OPERATORS = {operator.value: operator for operator in Operator}
 #: Operators whose values may be variables; those of all others are values as they stand.
 _VARIABLE = ("String", "Arn", "Bool")

@@ -16,7 +16,7 @@ def read_document(document: str | bytes) -> tuple[str, Any]:
     """The JSON text, decoded if it was URL-encoded, and what it says. Raises PolicyError."""
     if isinstance(document, bytes):
         try:
-            document = document.decode()
+            document = document.decode("utf-8-sig")
         except UnicodeDecodeError:
             raise PolicyError("the policy is not UTF-8 text") from None
     text = document
@@ -24,7 +24,7 @@ def read_document(document: str | bytes) -> tuple[str, Any]:
         text = unquote(text)
     try:
         body = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
-        json.dumps(body, ensure_ascii=False).encode()
+        json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
         return text, body
     except UnicodeEncodeError:
         raise PolicyError("the policy has half a character (an unpaired surrogate)") from None
@@ -32,7 +32,7 @@ def read_document(document: str | bytes) -> tuple[str, Any]:
         raise PolicyError("the policy is nested too deeply") from None
     except json.JSONDecodeError as error:
         raise PolicyError(f"the policy is not JSON: {error.msg}", where=f"line {error.lineno}") from None
-    except ValueError as error:  # a number of more digits than Python reads, NaN
+    except ValueError as error:  # NaN, a number of more digits than Python reads or larger than it knows
         raise PolicyError(f"the policy is not JSON: {error}") from None
 
 

@@ -21,6 +21,7 @@ _MOMENT = re.compile(
     r"(?:[Tt]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(\.[0-9]{1,18})?)?(?:([Zz])|([+-])([0-9]{2}):?([0-9]{2}))?)?)?",
     re.ASCII,
 )
+_NETWORK = re.compile(r"[0-9A-Fa-f.:]+(/[0-9]{1,3})?", re.ASCII)
 _START = datetime(1970, 1, 1, tzinfo=UTC)
 _VARIABLE = re.compile(r"\$\{(?:(?P<escape>[*?$])|(?P<key>[^{}',]+)(?:, '(?P<default>[^'{}]*)')?)\}")
 
@@ -62,6 +63,8 @@ def truth(text: str) -> bool | None:
 
 def network(text: str) -> tuple[int, int, int] | None:
     """A range of addresses as its family (4 or 6), its first and its last address; a bare address is a range of one."""
+    if not _NETWORK.fullmatch(text):  # Python's reader also takes masks and zones, which AWS's language does not have
+        return None
     try:
         found = ip_network(text, strict=False)
     except ValueError:

@@ -41,6 +41,7 @@ def statement(**changed: Any) -> dict[str, Any]:
         ("[" * 100_000, "nested too deeply"),
         ('{"Statement": 1' + "0" * 5000 + "}", "the policy is not JSON"),
         ('{"Statement": NaN}', "NaN is no JSON value"),
+        ('{"Statement": 1e400}', "not JSON: Out of range float values"),
         ('{"Version":"2012-10-17","Version":"2012-10-17","Statement":[]}', '"Version" is given twice'),
         (
             '{"Statement":{"Effect":"Deny","Effect":"Allow","Action":"*","Resource":"*"}}',
@@ -161,6 +162,9 @@ def test_actions_and_resources(changed: dict[str, Any], said: str) -> None:
         ({"BinaryEquals": {"ec2:A": "?"}}, "is no base64 text"),
         ({"IpAddress": {"ec2:A": "10.0.0.0/33"}}, "is no address"),
         ({"NotIpAddress": {"ec2:A": "10.0.0"}}, "is no address"),
+        ({"IpAddress": {"ec2:A": "10.0.0.0/255.0.0.0"}}, "is no address"),
+        ({"IpAddress": {"ec2:A": "10.0.0.0/0.0.0.255"}}, "is no address"),
+        ({"IpAddress": {"ec2:A": "fe80::1%eth0"}}, "is no address"),
         ({"ArnEquals": {"ec2:A": "arn:aws:iam::1"}}, "is no ARN"),
         ({"StringEquals": {"ec2:A": "${aws:username"}}, "begins no policy variable"),
         ({"StringEquals": {"ec2:A": "${}"}}, "begins no policy variable"),
@@ -197,6 +201,27 @@ def test_text_url_encoded_text_and_objects_are_one(document: dict[str, Any]) -> 
     assert read[0].document == text
     assert read[0].version == OLD_VERSION
     assert read[0].statements[0].effect is Effect.ALLOW
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text() -> None:
+    text = json.dumps({"Statement": GOOD})
+    assert parse_policy(text.encode("utf-8-sig"), PolicyKind.IDENTITY).document == text
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "aws:PrincipalTag/cost center",
+        "SAML:aud",
+        "token.actions.githubusercontent.com:sub",
+        "oidc.eks.eu-west-1.amazonaws.com/id/5D39AF:sub",
+        "dev_1.okta.com/oauth2/default:aud",
+    ],
+)
+def test_keys_of_identity_providers_begin_with_their_address(key: str) -> None:
+    """A4.5: roles for Kubernetes and for build services have such trust policies."""
+    given = {"Statement": {**TRUST, "Condition": {"StringEquals": {key: "a"}}}}
+    assert parse_policy(given, PolicyKind.TRUST).statements[0].conditions[0].key == key
 
 
 def test_percent_signs_of_plain_text_stay() -> None:
