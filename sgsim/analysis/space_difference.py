@@ -21,7 +21,7 @@ from sgsim.analysis.space_views import MAYBE, SURE, Box, View, ViewKey, Views, v
 from sgsim.intervals import Intervals
 from sgsim.model import CidrPeer, Direction, Environment, PrefixListPeer, SecurityGroup, SecurityGroupRule, Semantics
 
-__all__ = ["InterfaceChange", "SpaceChange", "change_between", "difference"]
+__all__ = ["InterfaceChange", "SpaceChange", "change_between", "difference", "without_garbage_collection"]
 
 _WIDTH = {4: 32, 6: 128}
 
@@ -95,13 +95,13 @@ def difference(
 
     `interface_ids` restricts the interfaces. The order is that of the first interface's id, ingress first.
     """
-    with _without_garbage_collection():
+    with without_garbage_collection():
         return _Comparison(Views(before, semantics), Views(after, semantics)).run(interface_ids)
 
 
 @contextmanager
-def _without_garbage_collection() -> Iterator[None]:
-    """No cycles are made here, and a million rectangles would set off many collections that find nothing."""
+def without_garbage_collection() -> Iterator[None]:
+    """Where no cycles are made, a million new objects would set off many collections that find nothing."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

@@ -11,6 +11,7 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
+from sgsim.analysis.space_difference import without_garbage_collection
 from sgsim.engine.comparison import FlowChanges, Side
 from sgsim.engine.interner import Interner, grown
 from sgsim.flows import INGRESS
@@ -179,10 +180,14 @@ class FlowTally:
         )
         np.add.at(self._connections, cause[rows], whole.T)
 
-    def changes(self, before: tuple[Sequence[str], Sequence[str]], after: tuple[Sequence[str], Sequence[str]]) -> list[
-        TrafficChange
-    ]:  # fmt: skip
+    def changes(
+        self, before: tuple[Sequence[str], Sequence[str]], after: tuple[Sequence[str], Sequence[str]]
+    ) -> list[TrafficChange]:
         """What was added, most flows first; `before` and `after` are the ids of interfaces and rules on both sides."""
+        with without_garbage_collection():
+            return self._changes((before, after))
+
+    def _changes(self, ids: tuple[tuple[Sequence[str], Sequence[str]], ...]) -> list[TrafficChange]:
         services: dict[int, list[tuple[Service, Count]]] = {}
         for (cause, protocol, port, *_), count in self._services.rows():
             service = Service(protocol, port - (1 << 64) if port >> 63 else port)
@@ -190,7 +195,7 @@ class FlowTally:
         peers: dict[int, list[tuple[tuple[int, int], Count]]] = {}
         for (cause, family, hi, lo, *_), count in self._peers.rows():
             peers.setdefault(cause, []).append(((family, hi << 64 | lo), count))
-        answers = [cache(partial(_answer, sets=sets, ids=ids)) for sets, ids in zip(self._sets, (before, after))]
+        answers = [cache(partial(_answer, sets=sets, ids=names)) for sets, names in zip(self._sets, ids)]
         rows = zip(self._causes.rows(), self._connections.tolist(), self._times.tolist())
         found = []
         for number, ((key, count), connections, (first, last)) in enumerate(rows):
