@@ -39,7 +39,7 @@ class Cause(IntEnum):
     RULE_CHANGED = 3  #: later records of the same service agree: the rules were others before
     GUESSED = 4  #: the verdict rests on a guess about who opened the connection
     UNEXPLAINED = 5
-    UNRESOLVED = 6  #: a rule that may match refers to what the input does not contain
+    UNRESOLVED = 6  #: a rule that may match refers to what the input does not contain, or to a fragment's ports
     NO_INTERFACE = 7  #: the environment has no such interface or group: it is of another time or place
     ICMP_TYPE = 8  #: rules look at ICMP's type, which a flow log does not tell
     WHO_BEGAN = 9  #: the log does not show who opened the connection, or whether it was still open

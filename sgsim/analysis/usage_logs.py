@@ -5,6 +5,7 @@ A log does not always show who opened a connection, and hardly ever whether one 
     told by a SYN                      like a captured packet
     told by the order of records,      use of its rules; of a reply, the rules of its own direction are in doubt, since
     by port numbers or a SYN-ACK       it may have opened a connection of its own
+    only its reply is there (`likely`) no use; the rules that let in such a connection are in doubt
     not told                           no use; its own rules and those that would have opened the other way are in doubt
     the connection may have ended      and either side may have opened another: a use, and the rules of both directions
     before the record did              are in doubt
@@ -22,11 +23,13 @@ from sgsim.analysis.usage_counts import RuleUse, UseCounter
 from sgsim.engine import Snapshot, evaluate
 from sgsim.engine.logs import LogVerdicts
 from sgsim.flows import EGRESS, NO_INTERFACE, FlowBlock, FlowTable
+from sgsim.model import TCP
 from sgsim.verdicts import Evidence, Reason, Verdict, Verdicts
 
 __all__ = ["LogUse"]
 
 _REJECTED = 0  #: `LogVerdicts.recorded`
+_SUPPOSED = (Evidence.NONE, Evidence.PORTS, Evidence.SYN_ACK)  #: who opened the connection may be on no record
 
 
 class LogUse:
@@ -38,6 +41,7 @@ class LogUse:
         self.rejected = 0  #: records that rules accept and the log rejected
         self.guessed = 0  #: accepted records whose opener port numbers tell
         self.untold = 0  #: records whose opener nothing tells
+        self.flagless = 0  #: those of TCP whose flags the log does not tell
         self.strangers = 0  #: records at no interface of the environment
 
     def add(self, batch: LogVerdicts) -> None:
@@ -54,11 +58,14 @@ class LogUse:
         anew = passed & accepted & batch.anew
         if self._likely:
             replies = anew = np.zeros_like(replies)
+            tracked = passed & accepted & (verdicts.reason == Reason.TRACKED) & np.isin(evidence, _SUPPOSED)
+            self._counter.add_doubtful(verdicts.sets, verdicts.match_set[tracked])
         self._add_doubtful(_table(verdicts, untold | replies | anew, reverse=False))
         self._add_doubtful(_table(verdicts, untold | anew, reverse=True))
         self.rejected += int(np.count_nonzero(~passed & accepted))
         self.guessed += int(np.count_nonzero(guessed))
         self.untold += int(np.count_nonzero(untold))
+        self.flagless += int(np.count_nonzero(untold & (verdicts.protocol == TCP) & (batch.tcp_flags < 0)))
         self.strangers += int(np.count_nonzero(verdicts.interface == NO_INTERFACE))
 
     def observe(self, start: npt.NDArray[np.int64], end: npt.NDArray[np.int64]) -> None:

@@ -17,6 +17,7 @@ from sgsim.cli.traffic_options import output_option, traffic_options
 from sgsim.cli.usage_traffic import Measured, Traffic
 from sgsim.errors import InputError
 from sgsim.model import Environment, Semantics
+from sgsim.report.style import counted
 
 if TYPE_CHECKING:
     from sgsim.analysis.suppressions import Judged
@@ -221,7 +222,8 @@ class Run:
             return f"{len(samples)} flows, some of every set of rules that allow one, evaluated again" if fine else ""
         if self.measured(reduced).digest != before.digest:
             return ""
-        return "the same traffic again without them, and every packet has the same verdict"
+        each = "packet" if all(source.unit == "packet" for source in before.sources) else "record"
+        return f"the same traffic again without them, and every {each} has the same verdict"
 
     def write(self, report: UsageReport, output: Any) -> None:
         format_ = self.request.format
@@ -258,8 +260,8 @@ def _notes(usage: Usage) -> Iterable[str]:
     use = usage.use
     if use.ambiguous:
         yield (
-            f"{use.ambiguous} records could belong to several interfaces and are no use of any rule here; "
-            "say which VPC is meant with --vpc, or where the capture was taken with --vantage"
+            f"{counted(use.ambiguous, 'record')} could belong to several interfaces: no use of any rule here; "
+            "say which VPC is meant with --vpc, or where a capture was taken with --vantage"
         )
 
 

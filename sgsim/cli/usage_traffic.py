@@ -12,6 +12,7 @@ import click
 
 from sgsim.cli.manners import Manners
 from sgsim.cli.traffic_options import JOIN_WINDOW
+from sgsim.report.style import counted, number
 from sgsim.report.usage import Source
 
 if TYPE_CHECKING:
@@ -137,20 +138,24 @@ def _unused(file: FlowLogCounts) -> dict[str, int]:
 
 def _log_notes(use: Any, lost: int, late: int) -> Iterator[str]:
     if use.strangers:
-        yield f"{use.strangers:,} records are of interfaces that the environment does not have"
+        are = "record is" if use.strangers == 1 else "records are"
+        yield f"{number(use.strangers)} {are} of interfaces that the environment does not have"
     if use.rejected:
-        yield f"{use.rejected:,} records that the rules accept were rejected by something else: no use of a rule"
+        were = "record that the rules accept was" if use.rejected == 1 else "records that the rules accept were"
+        yield f"{number(use.rejected)} {were} rejected by something else: no use of a rule"
     if use.untold:
+        show = "record does" if use.untold == 1 else "records do"
+        hint = " (tcp-flags in the log's format tell it of TCP)" if use.flagless else ""
         yield (
-            f"{use.untold:,} records do not show who opened their connection: no rule that may have let them in is "
-            "called unused (tcp-flags in the log's format tell it)"
+            f"{number(use.untold)} {show} not show who opened the connection: no rule that may have let it in is "
+            f"called unused{hint}"
         )
     if use.guessed:
-        yield f"of {use.guessed:,} records only port numbers tell who opened their connection"
+        yield f"of {counted(use.guessed, 'record')} only port numbers tell who opened the connection"
     if lost:
-        yield f"{lost:,} intervals with records that AWS lost (SKIPDATA): rules may have been used there"
+        yield f"{counted(lost, 'interval')} with records that AWS lost (SKIPDATA): rules may have been used there"
     if late:
-        yield f"{late:,} records came later than the join window; --join-window makes it longer"
+        yield f"{counted(late, 'record')} came later than the join window; --join-window makes it longer"
 
 
 def _is_pipe(name: str) -> bool:

@@ -185,7 +185,7 @@ def go_on(
     if flags >= 0 and kind_in(bits) == KIND_TCP:
         if flags & (FIN | RST):
             put_i32(connection, JOIN_ENDED, end)
-        elif flags & SYN:
+        elif flags & SYN and get_i32(connection, JOIN_ENDED) < now:  # not the SYN-ACK beside the end of its own second
             put_i32(connection, JOIN_ENDED, -1)
     _settle(connection, pair, now)
     if bits >> BIT_OPENS & 3 and action != REJECT and not bits >> BIT_FRAGMENT & 1:

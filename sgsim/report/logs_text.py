@@ -24,7 +24,7 @@ _MEANINGS = {
     Cause.RULE_CHANGED: "later records of the same service agree: the rules were others before",
     Cause.GUESSED: "the verdict rests on a guess about who began (--likely)",
     Cause.UNEXPLAINED: "nothing in the log or the environment explains it",
-    Cause.UNRESOLVED: "a rule refers to what the input does not contain",
+    Cause.UNRESOLVED: "a rule refers to what the input does not contain, or to ports of a later fragment",
     Cause.NO_INTERFACE: "no such interface or group in the environment",
     Cause.ICMP_TYPE: "rules look at ICMP's type, which a flow log does not tell",
     Cause.WHO_BEGAN: "the log does not show who began, or whether the connection was still open",

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from sgsim.flows import AMBIGUOUS, EGRESS, INGRESS, NO_INTERFACE
-from sgsim.model import ICMP, ICMPV6, TCP, UDP
+from sgsim.model import ICMP, ICMPV6, TCP, UDP, CidrPeer
+from sgsim.report.labels import Labels
 from sgsim.report.logs_text import agreement_text, log_files_text
 from sgsim.report.replay import FileCounts, ReplayReport, environment_warnings
 from sgsim.report.situations import Line, Situation, service_text, situations
 from sgsim.report.style import Style, clean, columns, counted, listed, number, span
-from sgsim.report.tally import Count
+from sgsim.report.tally import Count, GroupKey
 from sgsim.report.timeline import timeline_text
 from sgsim.verdicts import Reason, Verdict
 
@@ -186,6 +187,8 @@ def _where(report: ReplayReport, situation: Situation) -> str:
 def _meaning(report: ReplayReport, reason: Reason) -> str:
     if reason is Reason.NO_INTERFACE and report.vantage is not None:
         return f"neither end is {clean(report.vantage)}"
+    if reason is Reason.NO_INTERFACE and report.log:
+        return "the record's interface is not in the environment"
     return _REASONS[reason]
 
 
@@ -212,6 +215,9 @@ def _advice(report: ReplayReport, situation: Situation) -> Iterator[str]:
     elif situation.direction not in (INGRESS, EGRESS):
         yield "advice: publish the log with flow-direction; nothing here tells which way these records go"
     elif situation.reason == Reason.AMBIGUOUS_INTERFACE or situation.interface == AMBIGUOUS:
+        if report.log:
+            yield "advice: publish the log with interface-id, or say which VPC is meant with --vpc"
+            return
         yield "advice: say which VPC is meant with --vpc, or where the capture was taken with --vantage"
     elif situation.action == Verdict.UNKNOWN:
         rules = sorted({rule for line in situation.lines for rule in line.possible_rules})
@@ -232,14 +238,31 @@ def _log_advice(report: ReplayReport, situation: Situation, rules: Sequence[int]
     """What a flow log leaves open; rules of the other direction may have opened a connection."""
     labels = report.labels
     for rule in rules[:3]:
-        known = labels.rules.get(labels.rule_ids[rule])
-        reply = known is not None and int(known[0].direction) != situation.direction
-        yield f"{'may be let in as a reply by' if reply else 'may match'}: {labels.rule(labels.rule_ids[rule])}"
+        verb = "may match" if _of_direction(labels, rule, situation.direction) else "may be let in as a reply by"
+        yield f"{verb}: {labels.rule(labels.rule_ids[rule])}"
     keys = [line.key for line in situation.lines]
     if any(key.protocol in (ICMP, ICMPV6) for key in keys):
         yield "a flow log does not tell the type of ICMP"
-    if any(key.protocol in (TCP, UDP) and key.service == 0 for key in keys):
+    if any(_portless(key) for key in keys):
         yield "records without ports are later fragments, whose ports nobody tells"
+    told = [line for line in situation.lines if line.key.protocol not in (ICMP, ICMPV6) and not _portless(line.key)]
+    if any(_refers(labels, rule, situation.direction) for line in told for rule in line.possible_rules):
+        yield "advice: add what these rules refer to (the other account's interfaces, the prefix list's entries)"
+
+
+def _portless(key: GroupKey) -> bool:
+    return key.protocol in (TCP, UDP) and key.service == 0
+
+
+def _of_direction(labels: Labels, rule: int, direction: int) -> bool:
+    known = labels.rules.get(labels.rule_ids[rule])
+    return known is not None and int(known[0].direction) == direction
+
+
+def _refers(labels: Labels, rule: int, direction: int) -> bool:
+    """Whether a rule of the direction names a group or a prefix list."""
+    known = labels.rules.get(labels.rule_ids[rule])
+    return known is not None and int(known[0].direction) == direction and not isinstance(known[0].peer, CidrPeer)
 
 
 def _rules(report: ReplayReport, style: Style) -> Iterator[str]:
@@ -274,7 +297,7 @@ def _unused(report: ReplayReport, unused: list[int]) -> Iterator[str]:
     attached = [(rule, group) for rule, group in found if group.group_id in judged]
     if attached:
         whose = "of groups that an interface has" if vantage is None else f"of the groups of {clean(vantage)}"
-        yield f"  unused in this traffic: {counted(len(attached), 'rule')} {whose}"
+        yield f"  no hits in this traffic: {counted(len(attached), 'rule')} {whose}"
         rows = [
             (clean(rule.rule_id), labels.group(group.group_id), labels.what(rule))
             for rule, group in islice(attached, MOST_RULES)

@@ -135,6 +135,16 @@ def test_late_packet_after_close_is_no_evidence_of_a_rule() -> None:
     assert causes(compared(network(*both(IN, 6)), log)) == {"AFTER_CLOSE": 1, "UNEXPLAINED": 1}
 
 
+def test_end_and_syn_ack_in_one_second_are_an_end() -> None:
+    """Records of one second come in any order; a reset connection's SYN-ACK does not open it again."""
+    reset = came(443, flags=6)
+    answer = LogRecord(4, NEAR, FAR, 6, 443, 40000, 100, 102, "eni-1", OUT, 18)
+    late = replace(answer, start=130, end=130, tcp_flags=0)
+    for first, second in ((reset, answer), (answer, reset)):
+        log = [(first, ACCEPT), (second, ACCEPT), (late, REJECT)]
+        assert causes(compared(network(*both(IN, 6), acls=[]), log)) == {"AFTER_CLOSE": 1}
+
+
 def test_icmp_type_is_not_told() -> None:
     log = [(came(0, protocol=1, flags=0), ACCEPT)]
     assert causes(compared(network(*both(IN, 1)), log)) == {"ICMP_TYPE": 1}

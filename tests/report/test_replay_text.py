@@ -97,7 +97,7 @@ def test_whole_report() -> None:
         "  hits  sole  rule        group",
         "     3     2  sgr-0https  web    tcp 443 from 0.0.0.0/0",
         "     1     0  sgr-0wide   web    tcp all ports from 192.0.2.0/24",
-        "  unused in this traffic: 1 rule of groups that an interface has",
+        "  no hits in this traffic: 1 rule of groups that an interface has",
         "    sgr-0db  db  tcp 5432 from 444455556666/sg-0far",
     ]
 

@@ -169,7 +169,7 @@ def test_nodata_is_an_observation(tmp_path: Path, log: Path) -> None:
     file.write_text("\n".join([*lines, *quiet, *lost, " ".join(last)]) + "\n")
     made = of_log(tmp_path / "b", file)
     assert made["window"]["gaps"] == []
-    assert any(note.startswith("1 intervals with records that AWS lost") for note in made["notes"])
+    assert any(note.startswith("1 interval with records that AWS lost") for note in made["notes"])
 
 
 def test_likely_trusts_port_numbers(tmp_path: Path, log: Path) -> None:
@@ -179,6 +179,17 @@ def test_likely_trusts_port_numbers(tmp_path: Path, log: Path) -> None:
         sum(row["possible_records"] + row["doubtful_records"] for row in made["rules"]) for made in (plain, likely)
     ]
     assert doubts[1] < doubts[0]
+
+
+def test_likely_keeps_rules_of_connections_of_which_only_replies_are_there(tmp_path: Path, log: Path) -> None:
+    """What lets in a connection whose begin is on no record is not called unused, and does not go."""
+    lines = log.read_text().splitlines()
+    replies = tmp_path / "replies.log"
+    replies.write_text("\n".join([lines[0], *(line for line in lines[1:] if line.split()[5] == "5432")]) + "\n")
+    made = of_log(tmp_path / "a", replies, "--likely")
+    rule = by_rule(made)["sgr-020d9829e14fb1232"]
+    assert (rule["flows"], rule["status"]) == (0, "possible")
+    assert "every record has the same verdict" in made["together"]["verified"]
 
 
 def test_logs_from_stdin_and_from_a_directory(tmp_path: Path, log: Path) -> None:
