@@ -51,7 +51,7 @@ class PolicySet:
     role, and `session` holds the policies that were passed when it was assumed (None: none were). `unique_id` is AWS's
     `AIDA…` or `AROA…`. `service_control` has one tuple for each level, from the organization's root down to the
     account; () means that there is no organization. `management_account` says that the account manages it, so that
-    those policies do not bind it.
+    those policies do not bind it; `organization_path` is `o-…/r-…/ou-…/` down to the account's unit.
     """
 
     principal: str
@@ -65,6 +65,7 @@ class PolicySet:
     session_name: str | None = None
     unique_id: str = ""
     organization_id: str = ""
+    organization_path: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -90,6 +91,9 @@ class PolicySet:
             "aws:principalaccount": self.account_id,
             "aws:principaltype": "Account" if self.is_root else "AssumedRole" if role else "User",
             "aws:principalorgid": self.organization_id,
+            "aws:principalorgpaths": self.organization_path,
+            "aws:principalisawsservice": "false",
+            "aws:viaawsservice": "false",
             "aws:username": "" if self.is_root or role else self.principal.rsplit("/", 1)[-1],
             "aws:userid": self._user_id(role),
         }

@@ -48,6 +48,7 @@ class DirectoryReader:
         self._password_policies: list[tuple[PasswordPolicyItem, Listing]] = []
         self._secrets: dict[tuple[str, str], SecretHash] = {}
         self._passwords: dict[str, tuple[PasswordHash, tuple[PasswordHash, ...]]] = {}
+        self._incomplete: set[str] = set()
         self.warnings: list[str] = []
 
     @property
@@ -63,10 +64,11 @@ class DirectoryReader:
             "RoleDetailList": (self._roles, holders.role_fields),
             "Policies": (self._policies, holders.managed_policy_fields),
         }
-        if listing.incomplete:
+        if listing.incomplete and listing.source not in self._incomplete:
+            self._incomplete.add(listing.source)
             self.warnings.append(
-                f"{listing.source}: {listing.label} is incomplete (a Marker or NextToken is left over): what it does "
-                "not list does not exist here; export without --max-items and --no-paginate"
+                f"{listing.source}: {listing.label} is incomplete (a Marker or NextToken is left over): what no file "
+                "lists does not exist here; export without --max-items and --no-paginate"
             )
         if listing.key in items:
             views, fields_of = items[listing.key]
@@ -100,6 +102,7 @@ class DirectoryReader:
 
     def build(self, collected: Mapping[str, Collected]) -> Directory:
         """The directory, checked: what is named exists."""
+        self._check_names()
         keys, logins = self._access_keys(), self._login_profiles()
         groups = self._made(self._groups, IamGroup)
         users = {}
@@ -200,6 +203,19 @@ class DirectoryReader:
                 )
             policies[accounts.pop()] = holders.password_policy(item)
         return policies
+
+    def _check_names(self) -> None:
+        """No two things of a kind have one name in an account, whatever their paths and the case of letters."""
+        for views, noun in ((self._users, "user"), (self._groups, "group"), (self._roles, "role")):
+            first: dict[tuple[str, str], str] = {}
+            for arn in views.fields:
+                known = first.setdefault((arn.split(":")[4], arn.rpartition("/")[2].casefold()), arn)
+                if known != arn:
+                    self._fail(
+                        views.origins[arn],
+                        f"{noun} {arn} has the name of {known}, which is in {views.origins[known]}",
+                        "keep the files of one moment in time; in an account, no two have one name",
+                    )
 
     def _check_policies(self, directory: Directory) -> None:
         """Policies that are attached, or are a boundary, are in the input or ship with sgsim."""

@@ -127,6 +127,8 @@ def _create_group(environment: Environment, change: CreateIamGroup, quotas: Quot
 
 
 def _create_role(environment: Environment, change: CreateRole, quotas: Quotas | None) -> Environment:
+    if quotas is not None:
+        refusals.check_trust(environment.directory, change.role)
     return _create(environment, change.role, quotas)
 
 
@@ -171,7 +173,10 @@ def _update_trust(environment: Environment, change: UpdateTrust, quotas: Quotas 
     role = _role(environment, change.role_arn)
     if quotas is not None and role.service_linked:
         raise ChangeError("UnmodifiableEntity", "A service-linked role cannot be modified", role.arn)
-    return _put(environment, msgspec.structs.replace(role, trust=change.trust))
+    trusting = msgspec.structs.replace(role, trust=change.trust)
+    if quotas is not None:
+        refusals.check_trust(environment.directory, trusting)
+    return _put(environment, trusting)
 
 
 def _add_to_group(environment: Environment, change: AddUserToGroup, quotas: Quotas | None) -> Environment:

@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from sgsim.errors import ChangeError
+from sgsim.model.arns import parse_arn
 from sgsim.model.principals import Directory, Holder, IamGroup, ManagedPolicy, PasswordPolicy, Role, User
 from sgsim.model.quotas import Quotas
 
@@ -17,6 +18,7 @@ __all__ = [
     "check_password",
     "check_password_policy",
     "check_policy_quota",
+    "check_trust",
     "exceeded",
     "in_use",
     "missing",
@@ -25,6 +27,7 @@ __all__ = [
 ]
 
 _NAME = re.compile(r"[\w+=,.@-]+", re.ASCII)
+_HOLDER = re.compile(r"arn:[^:]+:iam::[0-9]{12}:(user|role)/.+", re.ASCII)
 _LONGEST: Final = {"user": 64, "group": 128, "role": 64, "policy": 128}
 _SYMBOLS: Final = frozenset("!@#$%^&*()_+-=[]{}|'")
 _LONGEST_PASSWORD: Final = 128
@@ -74,6 +77,20 @@ def check_attachable(directory: Directory, holder: Holder, policy_arn: str) -> N
     policy = directory.managed_policy(policy_arn)
     if policy is None or policy.account_id not in ("aws", holder.account_id):
         raise ChangeError("NoSuchEntity", f"Policy {policy_arn} does not exist or is not attachable.", holder.arn)
+
+
+def check_trust(directory: Directory, role: Role) -> None:
+    """Users and roles that a trust policy names exist, as far as their accounts are described; the role's own is."""
+    named = [
+        one.name for statement in role.trust.statements for one in (*statement.principals, *statement.not_principals)
+    ]
+    for name in named:
+        if not _HOLDER.fullmatch(name) or name in directory.users or name in directory.roles:
+            continue
+        account_id = parse_arn(name).account_id
+        described = (*directory.users.values(), *directory.roles.values())
+        if account_id == role.account_id or any(one.account_id == account_id for one in described):
+            raise ChangeError("MalformedPolicyDocument", f'Invalid principal in policy: "AWS":"{name}"', role.arn)
 
 
 def check_policy_quota(holder: Holder, quotas: Quotas) -> None:

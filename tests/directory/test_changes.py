@@ -233,6 +233,22 @@ REFUSED: list[tuple[list[Json], str, str]] = [
         "default version",
     ),
     ([call("DeletePolicy", PolicyArn=FULL)], "AccessDenied", "AWS manages"),
+    (
+        [call("CreateRole", RoleName="self", AssumeRolePolicyDocument=json.dumps(trust(arn("role", "self"))))],
+        "MalformedPolicyDocument",
+        'Invalid principal in policy: "AWS":"arn:aws:iam::111122223333:role/self"',
+    ),
+    (
+        [
+            call(
+                "UpdateAssumeRolePolicy",
+                RoleName="deploy",
+                PolicyDocument=json.dumps(trust(arn("user", "ada"), arn("user", "gone"))),
+            )
+        ],
+        "MalformedPolicyDocument",
+        "user/gone",
+    ),
     ([call("SetDefaultPolicyVersion", PolicyArn=arn("policy", "limit"), VersionId="v9")], "NoSuchEntity", "version v9"),
     (
         [*many("CreateGroup", 10, "GroupName"), *many("AddUserToGroup", 10, "GroupName", UserName="ada")],
@@ -344,6 +360,15 @@ def test_a_namesake_is_not_trusted(tmp_path: Path, world: Environment) -> None:
     )
     names = [one.name for one in after.directory.roles[arn("role", "deploy")].trust.statements[0].principals]
     assert names == [world.directory.users[arn("user", "bob")].unique_id, OTHER]
+
+
+def test_trust_in_who_is_not_described(tmp_path: Path, world: Environment) -> None:
+    """An account, a session, a unique id, or a user of an account of which nothing is known may be trusted."""
+    session = f"arn:aws:sts::{ACCOUNT}:assumed-role/deploy/monday"
+    trusted = trust(arn("user", "far", OTHER), OTHER, session, arn("role", "deploy"), "AIDAGONEXXXXXXXXXXXXX")
+    changed = call("UpdateAssumeRolePolicy", RoleName="deploy", PolicyDocument=json.dumps(trusted))
+    after = change(tmp_path, world, changed)
+    assert len(after.directory.roles[arn("role", "deploy")].trust.statements[0].principals) == 5
 
 
 def test_quotas_can_be_others(tmp_path: Path, world: Environment) -> None:

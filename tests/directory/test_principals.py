@@ -162,6 +162,7 @@ def test_levels_of_service_control(tmp_path: Path) -> None:
         [f"p-all on {ACCOUNT}"],
     ]
     assert policy_set(world, ADA).organization_id == "o-abc"
+    assert policy_set(world, ADA).organization_path == "o-abc/r-root/ou-root-work/ou-root-deep/"
 
     gap = ("p-all", allow("*"), ["r-root", "ou-root-work", ACCOUNT, OTHER])
     world = read(tmp_path / "gap", people, *organization(gap))

@@ -72,7 +72,19 @@ def test_everything_of_the_details(tmp_path: Path) -> None:
 
 def test_pages_that_are_missing_are_said(tmp_path: Path) -> None:
     environment = read(tmp_path, details([user("ada")], IsTruncated=True, Marker="x"))
-    assert any("UserDetailList is incomplete" in one and "1.json" in one for one in environment.warnings)
+    (said,) = [one for one in environment.warnings if "is incomplete" in one]
+    assert "1.json: UserDetailList is incomplete (a Marker or NextToken is left over)" in said
+
+
+@pytest.mark.parametrize("second", ["/staff/ada", "/ADA"])
+def test_two_of_one_name(tmp_path: Path, second: str) -> None:
+    """Names are unique in an account, whatever path and case; access keys and passwords name users by them alone."""
+    name = second.rpartition("/")[2]
+    other = user(name, Arn=f"arn:aws:iam::{ACCOUNT}:user{second}", UserId="AIDA2")
+    with pytest.raises(EnvironmentInputError, match="has the name of arn:aws:iam::111122223333:user/ada, which is in"):
+        read(tmp_path, details([user("ada"), other]))
+    elsewhere = details([user("ADA", OTHER)])
+    assert len(read(tmp_path / "two", details([user("ada")]), elsewhere).directory.users) == 2
 
 
 def test_an_environment_may_be_principals_alone(tmp_path: Path) -> None:
