@@ -10,7 +10,7 @@ import numpy.typing as npt
 from sgsim.compiler.layout import Parts
 from sgsim.compiler.trees import KEYS
 from sgsim.tables.layout import PAGE, REGIONS, UNDEFINED, Layout
-from sgsim.tables.slots import Pool, first_chunks, padded
+from sgsim.tables.slots import Pool, first_chunks, on_a_line, padded
 
 __all__ = ["NO_TABLE", "LayoutPools", "first_layout"]
 
@@ -27,7 +27,7 @@ def first_layout(parts: Parts, tables: int) -> Layout:
     headers = padded(np.concatenate((parts.headers, missing)), NO_TABLE)
     return Layout(
         chunks=first_chunks(tables),
-        directory=np.concatenate((headers, _in_rows(parts.pages))),
+        directory=on_a_line(np.concatenate((headers, _in_rows(parts.pages)))),
         regions=_moved(parts.regions, (0, 2 * len(headers), parts.regions[:, 0] >= 0)),
         nodes=parts.nodes,
         lines=parts.lines,

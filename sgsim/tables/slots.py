@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["CHUNK", "Names", "Pool", "first_chunks", "padded", "slots_of"]
+__all__ = ["CHUNK", "Names", "Pool", "first_chunks", "on_a_line", "padded", "slots_of"]
 
 CHUNK = 32
 _SHIFT, _MASK = 5, 31
@@ -34,7 +34,14 @@ def first_chunks(numbers: int) -> npt.NDArray[np.int32]:
 def padded(rows: npt.NDArray[Any], value: Any = 0) -> npt.NDArray[Any]:
     """The rows, and so many rows of a value that the last chunk is full."""
     missing = len(first_chunks(len(rows))) * CHUNK - len(rows)
-    return np.concatenate((rows, np.full((missing, *rows.shape[1:]), value, rows.dtype)))
+    return on_a_line(np.concatenate((rows, np.full((missing, *rows.shape[1:]), value, rows.dtype))))
+
+
+def on_a_line(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The same rows where the first begins a cache line, so that those of 32 or 64 bytes are in one each."""
+    room = _on_a_line(rows.shape, rows.dtype)
+    room[:] = rows
+    return room
 
 
 def slots_of(chunks: npt.NDArray[np.int32], numbers: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
