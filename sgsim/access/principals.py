@@ -9,7 +9,6 @@ from sgsim.access.requests import AccessRequest, AttachedPolicy, Decision, Layer
 from sgsim.errors import ChangeError, ModelError
 from sgsim.model import Environment
 from sgsim.model.arns import Arn, iam_arn, parse_arn
-from sgsim.model.organizations import Organization
 from sgsim.model.policies import Policy
 from sgsim.model.principals import Directory, IamGroup, Role, User
 
@@ -134,13 +133,9 @@ def _set_of(
         session_name=session_name,
         unique_id=unique_id,
         organization_id=organization.organization_id if organization is not None and member else "",
-        organization_path=_path(organization, account_id) if organization is not None and member else "",
+        organization_path=organization.place(account_id) if organization is not None and member else "",
         tags=tags or {},
     )
-
-
-def _path(organization: Organization, account_id: str) -> str:
-    return "/".join((organization.organization_id, *organization.path(account_id)[:-1], ""))
 
 
 def _identity(directory: Directory, holder: User | IamGroup | Role) -> Iterator[AttachedPolicy]:

@@ -205,27 +205,16 @@ def unit_items(organization: Organization) -> tuple[list[Json], list[Json]]:
         if unit.parent_id is None:
             roots.append({**item, "PolicyTypes": [{"Type": "SERVICE_CONTROL_POLICY", "Status": "ENABLED"}]})
         else:
-            units.append({**item, "Path": _path(organization, unit.unit_id)})
+            units.append({**item, "Path": organization.place(unit.unit_id)})
     return roots, units
 
 
 def account_items(organization: Organization) -> list[Json]:
     """Items of `list-accounts`, with their path."""
     return [
-        {"Id": one.account_id, "Arn": one.arn, "Name": one.name, "Paths": [_path(organization, one.account_id)]}
+        {"Id": one.account_id, "Arn": one.arn, "Name": one.name, "Paths": [organization.place(one.account_id)]}
         for one in organization.accounts.values()
     ]
-
-
-def _path(organization: Organization, identifier: str) -> str:
-    """`o-…/r-…/ou-…/` down to a unit, or to the parent of an account."""
-    path = [] if identifier in organization.accounts else [identifier]
-    parent = (organization.accounts.get(identifier) or organization.units[identifier]).parent_id
-    while parent is not None:
-        path.append(parent)
-        unit = organization.units.get(parent)
-        parent = None if unit is None else unit.parent_id
-    return "/".join([organization.organization_id, *reversed(path), ""])
 
 
 def scp_item(policy: ServiceControlPolicy) -> Json:

@@ -59,14 +59,20 @@ class Organization:
     def path(self, account_id: str) -> tuple[str, ...]:
         """The ids from the root down to the account, all of them; () for an account that is no member."""
         account = self.accounts.get(account_id)
-        if account is None:
-            return ()
-        path = [account_id]
-        parent = account.parent_id
-        while parent is not None and parent not in path:
-            path.append(parent)
-            unit = self.units.get(parent)
-            parent = None if unit is None else unit.parent_id
+        return () if account is None else (*self._down_to(account.parent_id), account_id)
+
+    def place(self, identifier: str) -> str:
+        """`o-…/r-…/ou-…/` down to a unit, or to what an account is in: AWS's `Path`."""
+        unit = identifier if identifier in self.units else self.accounts[identifier].parent_id
+        return "/".join((self.organization_id, *self._down_to(unit), ""))
+
+    def _down_to(self, unit_id: str | None) -> tuple[str, ...]:
+        """The ids from the root down to a unit."""
+        path: list[str] = []
+        while unit_id is not None and unit_id not in path:
+            path.append(unit_id)
+            unit = self.units.get(unit_id)
+            unit_id = None if unit is None else unit.parent_id
         return tuple(reversed(path))
 
     def attached(self, target_id: str) -> tuple[ServiceControlPolicy, ...]:
