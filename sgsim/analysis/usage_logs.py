@@ -5,7 +5,8 @@ A log does not always show who opened a connection, and hardly ever whether one 
     told by a SYN                      like a captured packet
     told by the order of records,      use of its rules; of a reply, the rules of its own direction are in doubt, since
     by port numbers or a SYN-ACK       it may have opened a connection of its own
-    only its reply is there (`likely`) no use; the rules that let in such a connection are in doubt
+    told by a reply whose request is   no use; the rules that would have let in the request are in doubt too
+    on no record (a SYN-ACK, `likely`)
     not told                           no use; its own rules and those that would have opened the other way are in doubt
     the connection may have ended      and either side may have opened another: a use, and the rules of both directions
     before the record did              are in doubt
@@ -29,7 +30,6 @@ from sgsim.verdicts import Evidence, Reason, Verdict, Verdicts
 __all__ = ["LogUse"]
 
 _REJECTED = 0  #: `LogVerdicts.recorded`
-_SUPPOSED = (Evidence.NONE, Evidence.PORTS, Evidence.SYN_ACK)  #: who opened the connection may be on no record
 
 
 class LogUse:
@@ -56,12 +56,13 @@ class LogUse:
         guessed = passed & accepted & (evidence == Evidence.PORTS)
         replies = passed & accepted & ~verdicts.initiating & (evidence < Evidence.SYN)
         anew = passed & accepted & batch.anew
+        unopened = passed & accepted & ~verdicts.initiating & (evidence == Evidence.SYN_ACK)
         if self._likely:
             replies = anew = np.zeros_like(replies)
-            tracked = passed & accepted & (verdicts.reason == Reason.TRACKED) & np.isin(evidence, _SUPPOSED)
-            self._counter.add_doubtful(verdicts.sets, verdicts.match_set[tracked])
+            supposed = (evidence == Evidence.NONE) | (evidence == Evidence.PORTS)
+            unopened |= passed & accepted & (verdicts.reason == Reason.TRACKED) & supposed
         self._add_doubtful(_table(verdicts, untold | replies | anew, reverse=False))
-        self._add_doubtful(_table(verdicts, untold | anew, reverse=True))
+        self._add_doubtful(_table(verdicts, untold | anew | unopened, reverse=True))
         self.rejected += int(np.count_nonzero(~passed & accepted))
         self.guessed += int(np.count_nonzero(guessed))
         self.untold += int(np.count_nonzero(untold))

@@ -16,6 +16,18 @@ from sgsim.analysis.usage_logs import LogUse
 from sgsim.cli.main import run
 from sgsim.engine import Snapshot
 from sgsim.engine.logs import LogOptions, replay_logs
+from sgsim.model import (
+    Address,
+    Cidr,
+    CidrPeer,
+    Direction,
+    Environment,
+    NetworkInterface,
+    PortRange,
+    SecurityGroup,
+    SecurityGroupRule,
+)
+from sgsim.reference.flowlog import LogRecord
 from sgsim.verdicts import Verdict
 from tests.logs.support import batch_of, logged
 from tests.usage.support import Case, allowed, answers, generated, plain_use
@@ -190,6 +202,24 @@ def test_likely_keeps_rules_of_connections_of_which_only_replies_are_there(tmp_p
     rule = by_rule(made)["sgr-020d9829e14fb1232"]
     assert (rule["flows"], rule["status"]) == (0, "possible")
     assert "every record has the same verdict" in made["together"]["verified"]
+
+
+def test_syn_ack_without_its_syn_keeps_the_rule_that_let_it_in() -> None:
+    """Untracked: the answer passes by the rules of its own direction, whatever rule let the request in."""
+    rules = [
+        SecurityGroupRule("sgr-in", "sg-1", Direction.INGRESS, 6, CidrPeer(Cidr(4, 0, 0)), PortRange(80, 80)),
+        SecurityGroupRule("sgr-out", "sg-1", Direction.EGRESS, None, CidrPeer(Cidr(4, 0, 0))),
+    ]
+    environment = Environment(
+        {"sg-1": SecurityGroup("sg-1", tuple(rules), vpc_id="vpc-1")},
+        {"eni-1": NetworkInterface("eni-1", (Address(4, 10 << 24),), ("sg-1",), vpc_id="vpc-1")},
+    )
+    snapshot = Snapshot.of(environment)
+    use = LogUse(snapshot)
+    record = LogRecord(4, 10 << 24, 8 << 24, 6, 80, 40000, 100, 105, "eni-1", Direction.EGRESS, 18)
+    for verdicts in replay_logs(snapshot, [batch_of([record], [int(Verdict.ACCEPT)])], LogOptions()):
+        use.add(verdicts)
+    assert list(Usage.of(snapshot, use.use()).status) == [Status.POSSIBLE, Status.POSSIBLE]
 
 
 def test_logs_from_stdin_and_from_a_directory(tmp_path: Path, log: Path) -> None:
