@@ -32,6 +32,7 @@ VERBS = {
     "apply": ("sgsim.cli.apply:apply_command", "Make changes to an environment, as AWS would."),
     "whatif": ("sgsim.cli.whatif:whatif_command", "Say what a change of rules would do, before anyone makes it."),
     "can": ("sgsim.cli.can:can_command", "Say whether IAM lets a principal make a call, and by which statement."),
+    "who-can": ("sgsim.cli.whocan:who_can_command", "Say who could make packets pass, and by which calls."),
     "test": ("sgsim.cli.test:test_command", "Check that groups do what is expected of them, for every packet."),
     "generate": ("sgsim.cli.generate:generate_command", "Make environments and traffic of any size, from a seed."),
     "bench": ("sgsim.cli.bench:bench_command", "Measure what an environment and its traffic cost."),
