@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from sgsim.access.decide import decide
@@ -14,6 +15,7 @@ from sgsim.model.principals import Directory, IamGroup, Role, User
 
 __all__ = ["may_assume", "policy_set", "principal_arns", "trust_policy"]
 
+_SESSION = re.compile(r"assumed-role/[^/]+/[^/]+")
 _NOUNS = {User: "user", IamGroup: "group", Role: "role"}
 
 
@@ -33,7 +35,7 @@ def policy_set(
     """
     arn = parse_arn(principal_arn)
     session = tuple(_session_policy(one, number) for number, one in enumerate(session_policies, 1)) or None
-    if arn.service == "sts" and arn.kind == "assumed-role":
+    if arn.service == "sts" and _SESSION.fullmatch(arn.resource):
         return _of_role(environment, _role_of_session(environment, arn), arn.name, session)
     if arn.service == "iam" and arn.resource == "root":
         return _set_of(environment, principal_arn, arn.account_id, session, is_root=True)

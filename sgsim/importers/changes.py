@@ -25,6 +25,7 @@ from sgsim.importers.permission_actions import PermissionActionReader
 from sgsim.importers.problems import shown
 from sgsim.importers.requests import ADVICE, REQUESTS, BadRequestError, LaunchRequest, Request
 from sgsim.model import Environment
+from sgsim.model.apply_permissions import known_accounts
 from sgsim.model.changes import Change, ChangeOrigin, ChangeSet
 from sgsim.model.difference import difference
 
@@ -76,11 +77,10 @@ def _to_second(path: str | os.PathLike[str], source: str, environment: Environme
     if environment.groups and not second.groups:
         problem = "this environment describes no security groups, so the difference would take all away"
         raise ChangeInputError(problem, source=source, advice="add the output of 'aws ec2 describe-security-groups'")
-    here, there = ({one.account_id for one in each.groups.values()} for each in (environment, second))
-    if None not in here and None not in there and here.isdisjoint(there):
+    here, there = known_accounts(environment), known_accounts(second)
+    if here and there and here.isdisjoint(there):
         raise ChangeInputError(
-            f"this environment is of account {', '.join(sorted(map(str, there)))}, "
-            f"the first one of {', '.join(sorted(map(str, here)))}",
+            f"this environment is of account {', '.join(sorted(there))}, the first one of {', '.join(sorted(here))}",
             source=source,
             advice="compare two exports of the same account",
         )

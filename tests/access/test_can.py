@@ -190,6 +190,7 @@ def test_root_and_another_accounts_group(account: str, capsys: pytest.CaptureFix
         (["arn:aws:iam", "ec2:RunInstances", "*"], 64, "'arn:aws:iam' is not an ARN"),
         ([arn("user/bob"), "ec2:RunInstances", "*"], 1, "The user with name bob cannot be found"),
         ([arn("group/operators"), "ec2:RunInstances", "*"], 1, "is not the ARN of a user"),
+        ([f"arn:aws:sts::{ACCOUNT}:assumed-role/deploy", "ec2:RunInstances", "*"], 1, "is not the ARN of a user"),
         (["ada", "RunInstances", "*"], 64, "'RunInstances' is not an action; write service:Name"),
         (["ada", "ec2:Run*", "*"], 64, "'ec2:Run*' is not an action"),
         (["ada", "ec2:RunInstances", "sg-9"], 64, "'sg-9' is nothing that the environment describes"),

@@ -64,6 +64,11 @@ def test_other_accounts(tmp_path: Path) -> None:
         ChangeInputError, match=r"other\.json: this environment is of account 999999999999, .*; compare"
     ):
         read_changes(tmp_path / "other.json", shop)
+    principals = {"UserDetailList": [{"UserName": "ada", "Arn": "arn:aws:iam::999999999999:user/ada"}]}
+    (tmp_path / "principals.json").write_text(json.dumps(principals))
+    alone = read_environment(tmp_path / "principals.json")
+    with pytest.raises(ChangeInputError, match="is of account 111122223333, the first one of 999999999999"):
+        read_changes(SHOP, alone)
 
 
 def test_a_broken_environment(copy: Path) -> None:
