@@ -78,18 +78,25 @@ def rank(lines: Number, base: Number, depth: Number, value: Number) -> Number:
 
 @helper
 def rank_pairs(c: Number, first: Number, count: Number, i: Number) -> Number:
-    """How many of some sorted 128-bit keys are below the address of a row."""
+    """How many of some sorted 128-bit keys are below the address of a row.
+
+    Bisected without branches, so that the processor has several rows under way at once.
+    """
     keys_hi, keys_lo = get_i64(c, KEYS_HI), get_i64(c, KEYS_LO)
     hi, lo = get_u64(get_i64(c, HI), i), get_u64(get_i64(c, LO), i)
-    low, high = 0, count
-    while low < high:
-        middle = (low + high) >> 1
-        key_hi = get_u64(keys_hi, first + middle)
-        if key_hi < hi or (key_hi == hi and get_u64(keys_lo, first + middle) < lo):
-            low = middle + 1
-        else:
-            high = middle
-    return low
+    at, left = first, count
+    while left > 1:
+        half = left >> 1
+        at += half & -is_below(keys_hi, keys_lo, at + half - 1, hi, lo)
+        left -= half
+    return at - first + (is_below(keys_hi, keys_lo, at, hi, lo) if left > 0 else 0)
+
+
+@helper(inline=True)
+def is_below(keys_hi: Number, keys_lo: Number, at: Number, hi: Number, lo: Number) -> Number:
+    """1 where a 128-bit key is below a value, else 0."""
+    key = get_u64(keys_hi, at)
+    return np.int64(key < hi) | (np.int64(key == hi) & np.int64(get_u64(keys_lo, at) < lo))
 
 
 @helper
