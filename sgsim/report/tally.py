@@ -22,6 +22,8 @@ __all__ = ["MANY", "Count", "Group", "GroupKey", "RuleHits", "Sample", "Tally", 
 
 MAX_GROUPS = 10_000  #: from here on, new groups do not tell ports apart
 MAX_PEERS = 1_000  #: other ends remembered for a group; beyond, only that there are more
+MANY_PEERS = 100_000  #: from here on, of all groups, a group remembers FEW_PEERS
+FEW_PEERS = 10
 MANY = -1  #: `GroupKey.service`: any port, since there are too many groups
 
 SYN_ACK = 16  #: a flow log's tcp-flags hold the ACK bit only for a SYN-ACK
@@ -108,6 +110,7 @@ class Tally:
         self.start: int | None = None
         self.end: int | None = None
         self.groups: dict[GroupKey, Group] = {}
+        self._peers = 0  #: other ends remembered, of all groups
 
     @property
     def unknown(self) -> int:
@@ -174,8 +177,11 @@ class Tally:
         for *key, hi, lo, records in zip(*columns):
             group = self.groups[GroupKey(*key)]
             peer = (group.key.family, hi << 64 | lo)
-            if peer in group.peers or len(group.peers) < MAX_PEERS:
+            if peer in group.peers:
                 group.peers[peer] += records
+            elif len(group.peers) < (MAX_PEERS if self._peers < MANY_PEERS else FEW_PEERS):
+                group.peers[peer] = records
+                self._peers += 1
             else:
                 group.more_peers = True
 

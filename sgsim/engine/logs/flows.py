@@ -42,6 +42,7 @@ from sgsim.verdicts import MatchSets, Reason, RuleVerdicts, Verdict
 __all__ = ["LogFlows"]
 
 _ROOM = 1 << 20  #: connections for which there is memory at first: what is not touched costs nothing
+_ASKED = 1 << 17  #: log flows that rules are asked about in one go, some 500 bytes each meanwhile
 _PLACES = 1 << 17  #: records placed by hand that are remembered
 
 
@@ -116,11 +117,11 @@ class LogFlows:
         return flow
 
     def judge(self) -> None:
-        """Ask about all new log flows in one go: with few, the calls cost more than the work."""
+        """Ask about all new log flows together: with few, the calls cost more than the work."""
         if self._new:
             new = np.concatenate(self._new)
             self._new = []
-            self._judge(new)
+            self._judge_all(new)
 
     def swap(self, snapshot: Snapshot, alive: npt.NDArray[np.bool_], waiting: npt.NDArray[np.int32]) -> None:
         """Judge by another snapshot, with the same interfaces, from now on; where records belong stays as it was.
@@ -135,7 +136,7 @@ class LogFlows:
         asked = np.union1d(known, waiting).astype(np.int32)
         self._new = []
         self.flows[:count, FLOW_RULES], self.flows[:count, FLOW_REVERSE] = -1, -1
-        self._judge(asked)
+        self._judge_all(asked)
         self._outlive(known.astype(np.int32), before)
 
     def _outlive(self, flow: npt.NDArray[np.int32], before: npt.NDArray[np.int32]) -> None:
@@ -247,6 +248,10 @@ class LogFlows:
         self.flows = enlarged(self.flows, 2 * count)
         strangers = np.array([interface for interface, _, _ in self._strangers] or [0], np.int32)
         introduce(self.table.keys, self.connections, self.flows, before, count, strangers)
+
+    def _judge_all(self, new: npt.NDArray[np.int32]) -> None:
+        for start in range(0, len(new), _ASKED):
+            self._judge(new[start : start + _ASKED])
 
     def _judge(self, new: npt.NDArray[np.int32]) -> None:
         """What rules say of new log flows."""

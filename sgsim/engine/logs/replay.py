@@ -176,7 +176,7 @@ class LogReplay:
         self._complete()
 
     def _held(self, batch: FlowLogBatch) -> Held:
-        """A batch of the reader (FlowLogBatch) as narrow records."""
+        """A batch of the reader (FlowLogBatch) as narrow records, copied: its columns are parts of larger arrays."""
         columns = RecordColumns(*(getattr(batch, name) for name in RecordColumns._fields))
         interface, vpc = batch.interface_id, batch.vpc_id
         n = len(batch)
@@ -186,12 +186,12 @@ class LogReplay:
         self.summary.records += n
         return Held(
             flow=self._flows.group(columns, (interface.codes, interface.names), (vpc.codes, vpc.names)),
-            start=batch.start,
-            end=batch.end,
-            tcp_flags=batch.tcp_flags,
-            recorded=batch.action,
-            packets=batch.packets,
-            bytes=batch.bytes,
+            start=batch.start.copy(),
+            end=batch.end.copy(),
+            tcp_flags=batch.tcp_flags.copy(),
+            recorded=batch.action.copy(),
+            packets=batch.packets.copy(),
+            bytes=batch.bytes.copy(),
             order=order,
             refusal=self._refusals.of(batch.reject_reason.names).take(batch.reject_reason.codes),
         )

@@ -104,7 +104,9 @@ class JoinWindow:
         self._parts = kept
         self._new, self._kept = 0, sum(map(len, kept))
         if due:
-            yield from _by_start(Held.joined(due) if len(due) > 1 else due[0])
+            records = Held.joined(due) if len(due) > 1 else due[0]
+            due.clear()
+            yield from _by_start(records)
 
 
 def _by_start(records: Held) -> Iterator[Held]:
