@@ -35,7 +35,7 @@ __all__ = [
     "RuleBody",
 ]
 
-ADVICE = "correct the request; its parameters are those of 'aws ec2 … --generate-cli-skeleton'"
+ADVICE = "correct the request; its parameters are those of 'aws … --generate-cli-skeleton'"
 
 
 class BadRequestError(BadFieldError):

@@ -40,6 +40,7 @@ from sgsim.model.directory_changes import (
 from sgsim.model.environment import Environment
 from sgsim.model.overlay import Overlay
 from sgsim.model.policies import rename_principals
+from sgsim.model.policy_sizes import check_inline_size, check_managed_size, check_trust_size
 from sgsim.model.principals import Holder, IamGroup, ManagedPolicy, Role, User
 from sgsim.model.quotas import Quotas
 
@@ -113,8 +114,10 @@ def _create(
         raise refusals.taken(kind, thing.name)
     if quotas is not None:
         refusals.check_name(kind, thing.name)
-        if isinstance(thing, (User, Role)) and thing.boundary is not None:
-            _check_boundary(environment, thing, thing.boundary)
+        if isinstance(thing, (User, Role)):
+            refusals.check_tags(thing)
+            if thing.boundary is not None:
+                _check_boundary(environment, thing, thing.boundary)
     return _put(environment, thing)
 
 
@@ -128,11 +131,15 @@ def _create_group(environment: Environment, change: CreateIamGroup, quotas: Quot
 
 def _create_role(environment: Environment, change: CreateRole, quotas: Quotas | None) -> Environment:
     if quotas is not None:
+        refusals.check_session(change.role)
         refusals.check_trust(environment.directory, change.role)
+        check_trust_size(change.role, quotas)
     return _create(environment, change.role, quotas)
 
 
 def _create_policy(environment: Environment, change: CreatePolicy, quotas: Quotas | None) -> Environment:
+    if quotas is not None:
+        check_managed_size(change.policy)
     return _create(environment, change.policy, quotas)
 
 
@@ -176,6 +183,7 @@ def _update_trust(environment: Environment, change: UpdateTrust, quotas: Quotas 
     trusting = msgspec.structs.replace(role, trust=change.trust)
     if quotas is not None:
         refusals.check_trust(environment.directory, trusting)
+        check_trust_size(trusting, quotas)
     return _put(environment, trusting)
 
 
@@ -229,7 +237,10 @@ def _put_inline(environment: Environment, change: PutInlinePolicy, quotas: Quota
         inline[names.index(change.inline.name)] = change.inline
     else:
         inline.append(change.inline)
-    return _put(environment, msgspec.structs.replace(holder, inline=tuple(inline)))
+    holding = msgspec.structs.replace(holder, inline=tuple(inline))
+    if quotas is not None:
+        check_inline_size(holding)
+    return _put(environment, holding)
 
 
 def _delete_inline(environment: Environment, change: DeleteInlinePolicy, _: Quotas | None) -> Environment:
@@ -286,10 +297,10 @@ def _create_version(environment: Environment, change: CreatePolicyVersion, quota
         numbers = [int(text) for one in policy.versions if (text := one.version_id.removeprefix("v")).isdigit()]
         version = msgspec.structs.replace(version, version_id=f"v{max(numbers, default=0) + 1}")
     default = version.version_id if change.set_as_default else policy.default_version_id
-    return _put(
-        environment,
-        msgspec.structs.replace(policy, versions=(*policy.versions, version), default_version_id=default),
-    )
+    changed = msgspec.structs.replace(policy, versions=(*policy.versions, version), default_version_id=default)
+    if quotas is not None:
+        check_managed_size(changed)
+    return _put(environment, changed)
 
 
 def _check_version(policy: ManagedPolicy, version_id: str) -> None:

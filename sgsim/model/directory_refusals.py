@@ -18,6 +18,8 @@ __all__ = [
     "check_password",
     "check_password_policy",
     "check_policy_quota",
+    "check_session",
+    "check_tags",
     "check_trust",
     "exceeded",
     "in_use",
@@ -31,6 +33,7 @@ _HOLDER = re.compile(r"arn:[^:]+:iam::[0-9]{12}:(user|role)/.+", re.ASCII)
 _LONGEST: Final = {"user": 64, "group": 128, "role": 64, "policy": 128}
 _SYMBOLS: Final = frozenset("!@#$%^&*()_+-=[]{}|'")
 _LONGEST_PASSWORD: Final = 128
+_MOST_TAGS: Final = 50
 
 
 def noun(holder: Holder | ManagedPolicy) -> str:
@@ -70,6 +73,28 @@ def check_name(kind: str, name: str) -> None:
     if not _NAME.fullmatch(name) or len(name) > _LONGEST[kind]:
         problem = f"The specified value for {kind}Name is invalid. It must contain only alphanumeric characters and/or"
         raise ChangeError("ValidationError", f"{problem} the following: +=,.@_- (at most {_LONGEST[kind]})", name)
+
+
+def check_tags(holder: User | Role) -> None:
+    """At most 50 tags, whose keys differ in more than case."""
+    keys = {key.casefold() for key, _ in holder.tags}
+    if len(keys) < len(holder.tags):
+        problem = "Duplicate tag keys found. Please note that Tag keys are case insensitive."
+        raise ChangeError("InvalidInput", problem, holder.arn)
+    if len(keys) > _MOST_TAGS:
+        raise _out_of_range(str(len(keys)), "tags", 0, _MOST_TAGS, holder.arn)
+
+
+def check_session(role: Role) -> None:
+    """Sessions of a role last from one to twelve hours."""
+    seconds = role.max_session_duration
+    if seconds is not None and not 3600 <= seconds <= 43200:
+        raise _out_of_range(str(seconds), "maxSessionDuration", 3600, 43200, role.arn)
+
+
+def _out_of_range(value: str, name: str, least: int, most: int, item: str = "") -> ChangeError:
+    problem = f"Value '{value}' at '{name}' failed to satisfy constraint: from {least} to {most}"
+    return ChangeError("ValidationError", problem, item)
 
 
 def check_attachable(directory: Directory, holder: Holder, policy_arn: str) -> None:
@@ -134,8 +159,7 @@ def check_password_policy(policy: PasswordPolicy) -> None:
         ("passwordReusePrevention", policy.reuse_prevention, 1, 24),
     ):
         if value is not None and not least <= value <= most:
-            problem = f"Value '{value}' at '{name}' failed to satisfy constraint: from {least} to {most}"
-            raise ChangeError("ValidationError", problem)
+            raise _out_of_range(str(value), name, least, most)
 
 
 def check_password(policy: PasswordPolicy | None, password: str, user: User) -> None:

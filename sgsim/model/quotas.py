@@ -26,6 +26,7 @@ class Quotas(msgspec.Struct, frozen=True, kw_only=True):
     policies_per_holder: int = 10
     versions_per_policy: int = 5
     access_keys_per_user: int = 2
+    trust_policy_size: int = 2048
 
 
 #: The four counts of a group, in the order of `rule_counts`.

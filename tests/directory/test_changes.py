@@ -176,6 +176,11 @@ def many(action: str, count: int, key: str, **parameters: Any) -> list[Json]:
     return [call(action, **parameters, **{key: f"x{number}"}) for number in range(count)]
 
 
+def long(size: int) -> str:
+    """A policy of somewhat more than so many characters, and of many more that are white space."""
+    return json.dumps(allow(f"ec2:{'A' * size}"), indent=100)
+
+
 REFUSED: list[tuple[list[Json], str, str]] = [
     ([call("CreateUser", UserName="ADA")], "EntityAlreadyExists", "User with name ADA already exists."),
     ([call("CreateGroup", GroupName="dev")], "EntityAlreadyExists", "Group with name dev"),
@@ -267,6 +272,42 @@ REFUSED: list[tuple[list[Json], str, str]] = [
         [call("CreatePolicyVersion", PolicyArn=arn("policy", "limit"), PolicyDocument=TEXT)] * 5,
         "LimitExceeded",
         "up to 5 versions",
+    ),
+    ([call("CreatePolicy", PolicyName="big", PolicyDocument=long(6100))], "LimitExceeded", "for PolicySize: 6144"),
+    (
+        [call("CreatePolicyVersion", PolicyArn=arn("policy", "limit"), PolicyDocument=long(6100))],
+        "LimitExceeded",
+        "for PolicySize: 6144",
+    ),
+    (
+        [call("PutUserPolicy", UserName="bob", PolicyName=name, PolicyDocument=long(1000)) for name in "pq"],
+        "LimitExceeded",
+        "Maximum policy size of 2048 bytes exceeded for user bob",
+    ),
+    (
+        [call("PutGroupPolicy", GroupName="dev", PolicyName="q", PolicyDocument=long(5000))],
+        "LimitExceeded",
+        "Maximum policy size of 5120 bytes exceeded for group dev",
+    ),
+    (
+        [call("CreateRole", RoleName="r", AssumeRolePolicyDocument=json.dumps(trust(*[ACCOUNT] * 200)))],
+        "LimitExceeded",
+        "for ACLSizePerRole: 2048",
+    ),
+    (
+        [call("CreateRole", RoleName="r", AssumeRolePolicyDocument=json.dumps(trust(ACCOUNT)), MaxSessionDuration=60)],
+        "ValidationError",
+        "Value '60' at 'maxSessionDuration'",
+    ),
+    (
+        [call("CreateUser", UserName="t", Tags=[{"Key": "Team", "Value": "a"}, {"Key": "team", "Value": "b"}])],
+        "InvalidInput",
+        "Duplicate tag keys found",
+    ),
+    (
+        [call("CreateUser", UserName="t", Tags=[{"Key": str(number), "Value": ""} for number in range(51)])],
+        "ValidationError",
+        "Value '51' at 'tags'",
     ),
     ([call("CreateAccessKey", UserName="ada")] * 2, "LimitExceeded", "Cannot exceed quota for AccessKeysPerUser: 2"),
     ([call("UpdateAccessKey", UserName="ada", AccessKeyId="AKIAOLD", Status="Expired")], "ValidationError", "status"),
