@@ -103,7 +103,7 @@ class ActionReader:
         rules: tuple[SecurityGroupRule, ...] = ()
         if not request.security_group_rule_ids or request.ip_permissions:
             rules = tuple(self._rules(action, group_id, request))
-        return [Revoke(group_id, request.security_group_rule_ids, rules, origin=origin)]
+        return [Revoke(group_id, request.security_group_rule_ids, rules, _direction(action), origin=origin)]
 
     def _rules(self, action: str, group_id: str, request: AuthorizeRequest | RevokeRequest) -> list[SecurityGroupRule]:
         """The rules of the list and of the top level, of which one must be given."""
@@ -178,7 +178,9 @@ class ActionReader:
             raise BadRequestError("", "The request must contain the parameter ipPermissions", _MISSING)
         return [
             *(
-                DescribeRule(group_id, one.description or "", one.security_group_rule_id, origin=origin)
+                DescribeRule(
+                    group_id, one.description or "", one.security_group_rule_id, None, _direction(action), origin=origin
+                )
                 for one in request.security_group_rule_descriptions
             ),
             *(

@@ -39,7 +39,7 @@ from sgsim.model.identity import content_id, described, same_content
 from sgsim.model.network import NetworkInterface, PrefixList, SecurityGroup
 from sgsim.model.overlay import Overlay
 from sgsim.model.quotas import Quotas
-from sgsim.model.rules import SecurityGroupRule, check_rule
+from sgsim.model.rules import Direction, SecurityGroupRule, check_rule
 
 __all__ = ["apply", "named_rules", "revoked_rules"]
 
@@ -91,9 +91,9 @@ def _group(environment: Environment, group_id: str) -> SecurityGroup:
     return group
 
 
-def _rule(group: SecurityGroup, rule_id: str) -> SecurityGroupRule:
+def _rule(group: SecurityGroup, rule_id: str, direction: Direction | None = None) -> SecurityGroupRule:
     for rule in group.rules:
-        if rule.rule_id == rule_id:
+        if rule.rule_id == rule_id and direction in (None, rule.direction):
             return rule
     raise refusals.no_rule(rule_id)
 
@@ -180,7 +180,7 @@ def revoked_rules(environment: Environment, change: Revoke) -> tuple[SecurityGro
     group = _group(environment, change.group_id)
     if not change.rule_ids and not change.rules:
         raise ChangeError("MissingParameter", "The request must contain rules", group.group_id)
-    found = [_rule(group, rule_id) for rule_id in change.rule_ids]
+    found = [_rule(group, rule_id, change.direction) for rule_id in change.rule_ids]
     vpc = environment.vpcs.get(group.vpc_id or "")
     for asked in change.rules:
         rule = _matching(group, asked)
@@ -231,7 +231,7 @@ def _modify_rule(environment: Environment, change: ModifyRule, quotas: Quotas | 
 def _describe_rule(environment: Environment, change: DescribeRule, _: Quotas | None) -> Environment:
     group = _group(environment, change.group_id)
     if change.rule_id:
-        known: SecurityGroupRule | None = _rule(group, change.rule_id)
+        known: SecurityGroupRule | None = _rule(group, change.rule_id, change.direction)
     elif change.rule is not None:
         known = next((rule for rule in group.rules if same_content(rule, change.rule)), None)
     else:

@@ -12,7 +12,7 @@ from sgsim.model.addresses import Cidr
 from sgsim.model.directory_changes import DirectoryChange
 from sgsim.model.network import NetworkInterface, SecurityGroup
 from sgsim.model.origins import BaseChange, ChangeOrigin
-from sgsim.model.rules import SecurityGroupRule
+from sgsim.model.rules import Direction, SecurityGroupRule
 
 __all__ = [
     "AddInterface",
@@ -43,12 +43,14 @@ class Revoke(BaseChange, frozen=True):
     """Take rules from a group, by their ids and by properties.
 
     A rule given by properties matches one with the same content; its description only if it is not "". If it also has
-    an id (as in CloudTrail's answers), the rule with this id goes, or else the one with this content.
+    an id (as in CloudTrail's answers), the rule with this id goes, or else the one with this content. Ids name rules of
+    `direction` alone, where it is told.
     """
 
     group_id: str
     rule_ids: tuple[str, ...] = ()
     rules: tuple[SecurityGroupRule, ...] = ()
+    direction: Direction | None = None
 
 
 class ModifyRule(BaseChange, frozen=True):
@@ -60,12 +62,15 @@ class ModifyRule(BaseChange, frozen=True):
 
 
 class DescribeRule(BaseChange, frozen=True):
-    """Change the description of a rule, named by `rule_id` or, where that is "", by the content of `rule`."""
+    """Change the description of a rule, named by `rule_id` (of `direction`, where that is told) or, where that is "",
+    by the content of `rule`.
+    """
 
     group_id: str
     description: str
     rule_id: str = ""
     rule: SecurityGroupRule | None = None
+    direction: Direction | None = None
 
 
 class CreateGroup(BaseChange, frozen=True):

@@ -266,12 +266,10 @@ class _Past:
         if group is None:
             return
         rules = list(group.rules)
-        egress = change.origin is not None and change.origin.event.startswith("RevokeSecurityGroupEgress")
         for rule_id in change.rule_ids:
             if any(rule.rule_id == rule_id for rule in rules):
                 raise _misfit(change, f"{rule_id} is still in {group.group_id} afterwards")
-            direction = Direction.EGRESS if egress else Direction.INGRESS
-            rules.append(self.stand_in(change, rule_id, group.group_id, direction, None))
+            rules.append(self.stand_in(change, rule_id, group.group_id, change.direction or Direction.INGRESS, None))
         for gone in change.rules:
             if (known := _found(rules, gone)) is not None:
                 raise _misfit(change, f"{_named(known)} is still in {group.group_id} afterwards")

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from sgsim.errors import ChangeError
-from sgsim.model import CidrPeer, Environment, SecurityGroup, parse_address, parse_cidr
+from sgsim.model import CidrPeer, Direction, Environment, SecurityGroup, parse_address, parse_cidr
 from sgsim.model.apply import apply
 from sgsim.model.changes import (
     AddInterface,
@@ -69,6 +69,8 @@ REFUSED: list[tuple[str, Any, str, str]] = [
     ("1.6", Revoke("sg-web", (), (rule("in tcp 443 0.0.0.0/0", description="other"),)), "InvalidPermission.NotFound",
      "443"),
     ("1.6", Revoke("sg-home", ("sgr-00000000000000000",)), "InvalidSecurityGroupRuleId.NotFound", "'sgr-0000"),
+    ("1.6", Revoke("sg-web", ("sgr-web2",), (), Direction.INGRESS), "InvalidSecurityGroupRuleId.NotFound", "sgr-web2"),
+    ("1.6", DescribeRule("sg-web", "x", "sgr-web0", None, Direction.EGRESS), "InvalidSecurityGroupRuleId.NotFound", ""),
     ("1.6", Revoke("sg-web"), "MissingParameter", "sg-web"),
     ("1.6", Authorize("sg-web", ()), "MissingParameter", "sg-web"),
     # §1.6 modify

@@ -96,10 +96,9 @@ def random_past(seed: int, count: int) -> tuple[list[Environment], ChangeSet]:
             continue
         known = recorded(environments[-1], change, rng)
         if isinstance(known, Revoke):
-            direction = (
-                revoked_rules(environments[-1], change)[0].direction if revoked_rules(environments[-1], change) else 0
-            )
-            event = f"RevokeSecurityGroup{'Egress' if direction else 'Ingress'} e-{len(changes)}"
+            gone = revoked_rules(environments[-1], change)
+            known = msgspec.structs.replace(known, direction=gone[0].direction if gone else Direction.INGRESS)
+            event = f"RevokeSecurityGroup{'Egress' if known.direction else 'Ingress'} e-{len(changes)}"
         else:
             event = f"{type(change).__name__} e-{len(changes)}"
         changes.append(at(known, len(changes) + 1, event))

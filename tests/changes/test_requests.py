@@ -12,7 +12,7 @@ import pytest
 
 from sgsim.errors import ChangeError, ChangeInputError
 from sgsim.importers.changes import read_changes
-from sgsim.model import Environment, NetworkInterface, SecurityGroupRule, Vpc, parse_address, parse_cidr
+from sgsim.model import Direction, Environment, NetworkInterface, SecurityGroupRule, Vpc, parse_address, parse_cidr
 from sgsim.model.apply import apply
 from sgsim.model.changes import (
     AddInterface,
@@ -79,10 +79,10 @@ READ: list[tuple[Json, list[Any]]] = [
     ({"Action": IN, "GroupName": "HOME", "SourceSecurityGroupName": "home"},
      [Authorize("sg-home", (owned(rule("in all sg-home", "sg-home")),))]),
     ({"Action": "RevokeSecurityGroupIngress", "GroupId": "sg-web", "SecurityGroupRuleIds": ["sgr-web0"]},
-     [Revoke("sg-web", ("sgr-web0",))]),
+     [Revoke("sg-web", ("sgr-web0",), (), Direction.INGRESS)]),
     ({"Action": "RevokeSecurityGroupEgress", "GroupId": "sg-web",
       "IpPermissions": [permission("-1", -1, -1, IpRanges=[{"CidrIp": "0.0.0.0/0"}])]},
-     [Revoke("sg-web", (), (rule("out all 0.0.0.0/0", "sg-web"),))]),
+     [Revoke("sg-web", (), (rule("out all 0.0.0.0/0", "sg-web"),), Direction.EGRESS)]),
     ({"Action": "ModifySecurityGroupRules", "GroupId": "sg-web", "SecurityGroupRules": [
         {"SecurityGroupRuleId": "sgr-web0",
          "SecurityGroupRule": {"IpProtocol": "tcp", "FromPort": 1, "ToPort": 2, "CidrIpv4": "10.0.0.0/8"}}]},
@@ -92,7 +92,7 @@ READ: list[tuple[Json, list[Any]]] = [
      [DescribeRule("sg-web", "web", "", rule("in tcp 443 0.0.0.0/0", "sg-web", "", "web"))]),
     ({"Action": "UpdateSecurityGroupRuleDescriptionsEgress", "GroupId": "sg-web",
       "SecurityGroupRuleDescriptions": [{"SecurityGroupRuleId": "sgr-web2"}]},
-     [DescribeRule("sg-web", "", "sgr-web2")]),
+     [DescribeRule("sg-web", "", "sgr-web2", None, Direction.EGRESS)]),
     ({"Action": "DeleteSecurityGroup", "GroupName": "home"}, [DeleteGroup("sg-home")]),
     ({"Action": "ModifyNetworkInterfaceAttribute", "NetworkInterfaceId": "eni-web", "Groups": ["sg-db", "sg-web"]},
      [SetGroups("eni-web", ("sg-db", "sg-web"))]),
