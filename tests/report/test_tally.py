@@ -105,3 +105,13 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sum(group.count.records for group in tally.groups.values()) == 100
     assert all(len(group.peers) == 2 and group.more_peers for group in tally.groups.values())
     assert "tcp any port" in [text for text, _ in services(tally, REJECT)]
+
+
+def test_many_peers_of_all_groups_leave_few_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MANY_PEERS", 4)
+    monkeypatch.setattr(module, "FEW_PEERS", 1)
+    tally = Tally()
+    for port in (22, 23, 24):
+        tally.add(batch(*(rejected(f"203.0.113.{n}", dstport=port) for n in range(3))))
+    found = [(len(group.peers), group.more_peers) for group in tally.groups.values()]
+    assert found == [(3, False), (1, True), (1, True)]

@@ -188,6 +188,10 @@ class LogFlows:
         keep_connections(self.flows, self.connections, moved)
         return moved
 
+    def close(self) -> None:
+        """Let go of what is remembered, which is most of the memory; answers, names and counts stay."""
+        del self.table, self.flows, self.connections, self._questions, self._pairs, self._pair_ids
+
     # -- where -----------------------------------------------------------------------------------------------------
 
     def _place_by_hand(

@@ -331,7 +331,7 @@ class LogReplay:
         for flow in self._window.flows():
             dropped[flow >> 1] = False
         self._window.moved(store.keep(~dropped))
-        self._forget_at = max(_REMEMBERED, 2 * store.count)
+        self._forget_at = max(_REMEMBERED, store.count + store.count // 2)
 
     def _complete(self) -> None:
         summary = self.summary
@@ -340,6 +340,7 @@ class LogReplay:
         summary.sets = self._flows.rules.sets
         sets = len(summary.sets)
         summary.hits = np.concatenate([self._hits, np.zeros(sets, np.int64)])[:sets]
+        self._flows.close()
 
 
 def _drop_quiet(connections: npt.NDArray[np.int32], dropped: npt.NDArray[np.bool_]) -> int:
