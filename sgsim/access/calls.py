@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import msgspec
+
 from sgsim.access.directory_calls import directory_call
 from sgsim.access.launch_calls import launch_requests
 from sgsim.access.requesting import action_requests
@@ -88,11 +90,17 @@ def change_requests(environment: Environment, change: Change, account_id: str) -
             return launch_requests(environment, change, account_id)
         case SetEntries(prefix_list_id=list_id):
             region = _only_region(environment)
-            things = [prefix_list_thing(environment, list_id, account_id, region)]
-            return action_requests("ec2:ModifyManagedPrefixList", things, account_id)
+            thing = prefix_list_thing(environment, list_id, account_id, region)
+            owned = thing._replace(account_id=thing.arn.split(":")[4])  # who may use a list may not change it
+            return action_requests("ec2:ModifyManagedPrefixList", [owned], account_id)
         case _:
             call = directory_call(environment, change, account_id)
-            return () if call is None else action_requests(call.action, call.things, account_id, call.facts)
+            if call is None:
+                return ()
+            requests = action_requests(call.action, call.things, account_id, call.facts)
+            if call.owner in (None, account_id):
+                return requests
+            return tuple(msgspec.structs.replace(one, resource_account=call.owner) for one in requests)
 
 
 def _rule_calls(

@@ -74,11 +74,12 @@ _KINDS = {PermissionKind.ACCOUNT: "userId", PermissionKind.GROUP: "group"}
 
 
 class Call(NamedTuple):
-    """An action, what it touches, and what every request of it tells."""
+    """An action, what it touches, what every request of it tells, and whose it is where it touches no thing."""
 
     action: str
     things: tuple[Thing, ...]
     facts: Facts
+    owner: str | None = None
 
 
 def directory_call(environment: Environment, change: Change, account_id: str) -> Call | None:
@@ -98,8 +99,8 @@ def directory_call(environment: Environment, change: Change, account_id: str) ->
                 holder.facts if boundary_arn is None else {**holder.facts, "iam:PermissionsBoundary": (boundary_arn,)}
             )
             return Call(f"iam:{verb}{holder.kind.title()}PermissionsBoundary", (holder._replace(facts=told),), {})
-        case SetPasswordPolicy(policy=given):
-            return Call(f"iam:{'Delete' if given is None else 'Update'}AccountPasswordPolicy", (), {})
+        case SetPasswordPolicy(account_id=owner, policy=given):
+            return Call(f"iam:{'Delete' if given is None else 'Update'}AccountPasswordPolicy", (), {}, owner)
         case ModifyPermissions() | ResetPermissions():
             return _sharing(environment, change, account_id)
     named = _NAMES.get(type(change))

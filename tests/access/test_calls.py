@@ -10,6 +10,7 @@ import pytest
 from sgsim.access import AttachedPolicy, Layer, decide
 from sgsim.access.actions import action_table, find_action
 from sgsim.access.calls import change_requests
+from sgsim.access.enforcement import apply_as
 from sgsim.access.requesting import action_requests
 from sgsim.access.things import Thing, image_thing
 from sgsim.model import (
@@ -288,6 +289,15 @@ def test_a_thing_of_another_account_needs_its_leave() -> None:
     (request,) = change_requests(foreign, c.DeleteGroup(group_id="sg-1"), ACCOUNT)
     assert request.resource_account == OTHER
     assert decide(user(allow()), request).silent == (Layer.RESOURCE,)
+
+
+@pytest.mark.parametrize("change", [change for change, action, _ in CASES if action])
+def test_another_accounts_root_user_may_change_nothing(change: Any) -> None:
+    """A1.8, C1: no call on what one account has is left to another's policies alone."""
+    answer = apply_as(WORLD, c.ChangeSet((change,)), f"arn:aws:iam::{OTHER}:root")
+    assert answer.environment is WORLD and answer.error is not None
+    owners_alone = isinstance(change, d.ModifyPermissions | d.ResetPermissions)
+    assert answer.error.code == "AuthFailure" if owners_alone else not answer.calls[0].allowed
 
 
 def test_rules_of_both_directions_are_two_calls() -> None:
