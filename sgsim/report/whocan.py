@@ -189,7 +189,7 @@ class WhoCanReport:
         kind = way.calls[0].kind
         steps = "; ".join(line.strip() for line in self._way(way) if not line.startswith("  "))
         identity = f"{self.answer.question}|{arn}|{kind}"
-        file = self._origins.get(arn, "").partition(", ")[0] or self.source
+        file = self._origins.get(arn, "").partition(": ")[0].partition(", ")[0] or self.source
         return {
             "ruleId": f"who-can-{kind}",
             "ruleIndex": kinds.index(kind),
