@@ -47,7 +47,6 @@ class LogConnections:
     def __init__(self) -> None:
         self._keys = Interner()
         self._rows: npt.NDArray[np.int64] = np.empty((0, _WORDS), np.int64)
-        self.latest: int | None = None  #: the end of the last record, in seconds
 
     def add(self, records: LogVerdicts, until: int | None = None) -> None:
         """Add records; those that begin after `until` (seconds) are left out."""
@@ -84,8 +83,6 @@ class LogConnections:
         np.add.at(self._rows[:, _ONWARD], at[onward], np.maximum(verdicts.packets[row[onward]], 1))
         np.add.at(self._rows[:, _PACKETS], at[counts], verdicts.packets[row[counts]])
         np.add.at(self._rows[:, _BYTES], at[counts], verdicts.bytes[row[counts]])
-        latest = int(end.max())
-        self.latest = latest if self.latest is None else max(self.latest, latest)
         self._forget()
 
     def open(self, before: Snapshot, after: Snapshot, now: int) -> OpenConnections:

@@ -76,7 +76,7 @@ class PairedLogs:
             self._compare(old, new)
         summary, told = self.summary, self._old.summary
         summary.flows, summary.late = told.flows, told.late
-        now = self._connections.latest if self._at is None else self._at
+        now = summary.last if self._at is None else self._at
         if now is not None:
             self.live = self._connections.open(self.before, self.after, now)
         yield from self._changes()

@@ -250,3 +250,12 @@ def test_a_moment_of_a_log() -> None:
     assert from_log(network(*TRACKED), NO_443, talk(), at=begin - 1).total == 0
     assert from_log(network(*TRACKED), NO_443, talk(), at=begin + 3 + 432_000).total == 1
     assert from_log(network(*TRACKED), NO_443, talk(), at=begin + 4 + 432_000).total == 0
+
+
+def test_the_end_of_a_log_is_that_of_all_its_records() -> None:
+    """A record of what was rejected comes last: what had timed out by then is not open, as in a capture."""
+    before = network("in udp 53 203.0.113.0/24")
+    later = [replace(packet, time_ns=packet.time_ns + 300 * SECOND) for packet in talk(port=444, flags=(SYN,))]
+    packets = [*talk(port=53, protocol=UDP), *later]
+    assert from_log(before, NO_443, packets[:-1]).total == 1
+    assert from_log(before, NO_443, packets).total == forecast(before, NO_443, packets).total == 0
