@@ -48,6 +48,8 @@ class DirectoryReader:
         self._password_policies: list[tuple[PasswordPolicyItem, Listing]] = []
         self._secrets: dict[tuple[str, str], SecretHash] = {}
         self._passwords: dict[str, tuple[PasswordHash, tuple[PasswordHash, ...]]] = {}
+        self._group_names: dict[str, dict[str, str]] = {}
+        self._user_names: dict[str, list[str]] = {}
         self._incomplete: set[str] = set()
         self.warnings: list[str] = []
 
@@ -103,6 +105,10 @@ class DirectoryReader:
     def build(self, collected: Mapping[str, Collected]) -> Directory:
         """The directory, checked: what is named exists."""
         self._check_names()
+        for arn in self._groups.fields:
+            self._group_names.setdefault(arn.split(":")[4], {})[arn.rpartition("/")[2]] = arn
+        for arn in self._users.fields:
+            self._user_names.setdefault(arn.rpartition("/")[2], []).append(arn)
         keys, logins = self._access_keys(), self._login_profiles()
         groups = self._made(self._groups, IamGroup)
         users = {}
@@ -133,7 +139,7 @@ class DirectoryReader:
 
     def _group_arns(self, user_arn: str, names: tuple[str, ...]) -> tuple[str, ...]:
         account_id = user_arn.split(":")[4]
-        known = {arn.rpartition("/")[2]: arn for arn in self._groups.fields if arn.split(":")[4] == account_id}
+        known = self._group_names.get(account_id, {})
         for name in names:
             if name not in known:
                 self._fail(
@@ -145,7 +151,7 @@ class DirectoryReader:
 
     def _user_arn(self, name: str, listing: Listing, index: int) -> str:
         """The user of this name, of the account that the file's folder describes if there are several."""
-        found = [arn for arn in self._users.fields if arn.rpartition("/")[2] == name]
+        found = self._user_names.get(name, [])
         beside = [arn for arn in found if self._folders[arn] == listing.folder]
         if len(found) > 1 and len(beside) == 1:
             found = beside
