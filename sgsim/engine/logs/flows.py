@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from sgsim.engine.answers import NumberedAnswers, RuleAnswers
+from sgsim.engine.interner import grown
 from sgsim.engine.logs.placing import NO_DIRECTION, Finder, Placer, owners_of
 from sgsim.engine.logs.questions import Questions, log_fields_of, said
-from sgsim.engine.logs.table import KeyTable, enlarged
+from sgsim.engine.logs.table import KeyTable
 from sgsim.engine.snapshot import Snapshot
 from sgsim.flows import AMBIGUOUS
 from sgsim.kernels.joining_layout import (
@@ -212,7 +213,7 @@ class LogFlows:
             self._by_hand.clear()
         before = self._by_hand.count
         found = self._by_hand.rows(wanted)
-        self._hand_places = enlarged(self._hand_places, self._by_hand.count)
+        self._hand_places = grown(self._hand_places, self._by_hand.count)
         interface, direction = self.placer.place(self._by_hand.keys[before : self._by_hand.count])
         self._hand_places[before : self._by_hand.count, 0] = interface
         self._hand_places[before : self._by_hand.count, 1] = direction
@@ -248,8 +249,8 @@ class LogFlows:
         from sgsim.kernels.joining_flows import introduce
 
         count = self.table.count
-        self.connections = enlarged(self.connections, count)
-        self.flows = enlarged(self.flows, 2 * count)
+        self.connections = grown(self.connections, count)
+        self.flows = grown(self.flows, 2 * count)
         strangers = np.array([interface for interface, _, _ in self._strangers] or [0], np.int32)
         introduce(self.table.keys, self.connections, self.flows, before, count, strangers)
 
@@ -289,7 +290,7 @@ class LogFlows:
         pair_keys(self.table.keys, new, keys)
         before = self._pairs.count
         rows = self._pairs.rows(keys)
-        self._pair_ids = enlarged(self._pair_ids, self._pairs.count)
+        self._pair_ids = grown(self._pair_ids, self._pairs.count)
         fresh = self._pairs.count - before
         self._pair_ids[before : self._pairs.count] = np.arange(self.flow_count, self.flow_count + fresh)
         self.flow_count += fresh

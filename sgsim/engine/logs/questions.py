@@ -7,9 +7,10 @@ import numpy.typing as npt
 
 from sgsim.engine.answers import RuleAnswers
 from sgsim.engine.evaluate import evaluate
+from sgsim.engine.interner import grown
 from sgsim.engine.logs.classes import classes_of
 from sgsim.engine.logs.placing import Finder
-from sgsim.engine.logs.table import KeyTable, enlarged
+from sgsim.engine.logs.table import KeyTable
 from sgsim.engine.snapshot import Snapshot
 from sgsim.flows import AMBIGUOUS, EGRESS, NO_INTERFACE, FlowBlock, FlowTable
 from sgsim.kernels.joining_layout import (
@@ -59,7 +60,7 @@ class Questions:
         if new:
             first = np.empty(new, np.int64)
             first_rows(asked, before, first)
-            self.rows, self.answers = enlarged(self.rows, before + new), enlarged(self.answers, before + new)
+            self.rows, self.answers = grown(self.rows, before + new), grown(self.answers, before + new)
             self._answer(keys, flow[first], slice(before, before + new), swapped=swapped)
         return asked
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
+from sgsim.engine.interner import grown
 from sgsim.kernels.tracking_layout import KEY_WORDS
 
-__all__ = ["KeyTable", "enlarged"]
+__all__ = ["KeyTable"]
 
 _LEAST = 1 << 12
 
@@ -33,7 +32,7 @@ class KeyTable:
         rows = np.empty(len(wanted), np.int32)
         if len(wanted):
             needed = self.count + len(wanted)
-            self.keys = enlarged(self.keys, needed)
+            self.keys = grown(self.keys, needed)
             if 2 * needed > len(self._slots):
                 self._slots = np.empty(1 << (2 * needed - 1).bit_length(), np.uint64)
                 self._place()
@@ -60,12 +59,3 @@ class KeyTable:
 
         self._slots[:] = 0
         intern_keys(self.keys[: self.count], self._slots, self.keys, 0, np.empty(self.count, np.int32))
-
-
-def enlarged(array: npt.NDArray[Any], rows: int) -> npt.NDArray[Any]:
-    """The array itself if it has so many rows, else a copy with at least twice as many."""
-    if len(array) >= rows:
-        return array
-    larger = np.empty((max(rows, 2 * len(array)), *array.shape[1:]), array.dtype)
-    larger[: len(array)] = array
-    return larger
