@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,8 +17,12 @@ __all__ = ["build_cross"]
 _MOST_CELLS = 1 << 20  # of wide classes × columns: 4 MB
 _MOST_CHUNKS = 1 << 12  # of 256 entries: 4 MB
 _MOST_BITS = 1 << 25  # of services × intervals that are compared
-_NARROW = 16  # where not all rules are wide, blocks longer than this are narrow if their services fit a line
-_LINE_KEYS = KEYS - 1
+_LINE_KEYS = KEYS - 1  # a class of more keys has a tree of two levels
+_TREE_KEYS = KEYS * KEYS - 1
+_KEY_BITS = 25  # of a service
+#: Where not all rules are wide: blocks longer than so many bits are narrow if they have at most so many keys. The first
+#: that fits is taken: rows that narrow rules and wide ones match cost most.
+_NARROW = ((16, _LINE_KEYS), (16, _TREE_KEYS), (12, _TREE_KEYS), (8, _TREE_KEYS))
 _TCP, _UDP = 6, 17
 _ADDRESSES = 1 << 32
 _FOR_ALL = 128  # the prefix part of the order of a rule for all addresses
@@ -63,7 +67,10 @@ def build_cross(rows: AddressRows, ingress: Sequence[slice], egress: Sequence[sl
     """
     rules = [_rules(rows, tables) for tables in (ingress, egress)]
     made = _build(rules, [np.ones(len(part.rule), np.bool_) for part in rules])
-    return _build(rules, [_wide(part) for part in rules]) if made is None else made
+    for longest, most_keys in _NARROW:
+        if made is None and _cells([part.chosen(part.length <= longest) for part in rules]) <= _MOST_CELLS:
+            made = _build(rules, [_wide(part, longest, most_keys) for part in rules])
+    return made
 
 
 def _rules(rows: AddressRows, tables: Sequence[slice]) -> _Rules:
@@ -90,33 +97,58 @@ def _classes(rules: _Rules) -> _Classes:
     return _Classes(address, end, length, parent, begin.tolist(), [*begin[1:].tolist(), len(rules.address)])
 
 
-def _wide(rules: _Rules) -> npt.NDArray[np.bool_]:
-    """Which rules are wide: those of short blocks, and of blocks with too many services for one line."""
+def _wide(rules: _Rules, longest: int, most_keys: int) -> npt.NDArray[np.bool_]:
+    """Which rules are wide: those of blocks up to a length, and of blocks with too many keys.
+
+    Where blocks with too many keys lie in one another, the outer one is wide, and those inside go without its keys.
+    """
     classes = _classes(rules)
-    wide = np.ones(len(rules.rule), np.bool_)
-    narrow = [length > _NARROW for length in classes.length]
-    keys_of = _keys_of(rules, classes, narrow)
-    for number, begin in enumerate(classes.begin):
-        if narrow[number] and keys_of[number] is not None:
-            wide[begin : classes.stop[number]] = False
-    return wide
+    parents = np.array(classes.parent, np.int64)
+    narrow = np.array(classes.length, np.int64) > longest
+    while (many := np.bincount(_keys(rules, classes, narrow)[0], minlength=len(narrow)) > most_keys).any():
+        inside = np.zeros(len(narrow), np.bool_)
+        for number, above in _chains(parents):
+            inside[number] |= many[above] & (number != above)
+        narrow[many & ~inside] = False
+    return ~np.repeat(narrow, _sizes(classes))
 
 
-def _keys_of(rules: _Rules, classes: _Classes, narrow: Sequence[bool]) -> list[frozenset[int] | None]:
-    """The keys of each class's line, or None where they do not fit: it is wide then, and those inside go without."""
-    first, last = rules.first.tolist(), rules.last.tolist()
-    fitting: list[frozenset[int] | None] = []
-    above: list[frozenset[int]] = []  # of narrow classes that fit, down to this one
-    for number, parent in enumerate(classes.parent):
-        around = above[parent] if parent >= 0 else frozenset()
-        own = around
-        if narrow[number]:
-            here = range(classes.begin[number], classes.stop[number])
-            own = around.union((first[rule] - 1 for rule in here if first[rule] > 0), (last[rule] for rule in here))
-        fits = narrow[number] and len(own) <= _LINE_KEYS
-        fitting.append(own if fits else None)
-        above.append(own if fits else around)
-    return fitting
+def _cells(rules: Sequence[_Rules]) -> int:
+    """How many cells the rules need if they are wide."""
+    return sum((len(_classes(part).address) + 1) * int(_service_columns(part)[1].max() + 1) for part in rules)
+
+
+def _sizes(classes: _Classes) -> _Numbers:
+    """How many rules each class has."""
+    return np.array(classes.stop, np.int64) - np.array(classes.begin, np.int64)
+
+
+def _chains(parents: _Numbers) -> Iterator[tuple[_Numbers, _Numbers]]:
+    """Pairs of classes: each with itself, then all that have one with the class around it, and so on."""
+    number = above = np.arange(len(parents))
+    while len(number):
+        yield number, above
+        nested = parents[above] >= 0
+        number, above = number[nested], parents[above][nested]
+
+
+def _keys(rules: _Rules, classes: _Classes, narrow: npt.NDArray[np.bool_]) -> tuple[_Numbers, _Numbers]:
+    """(class, key) of every key of a narrow class, ascending: where services of its rules begin or end.
+
+    Its rules are its own and those of narrow classes around it.
+    """
+    begins, sizes = np.array(classes.begin, np.int64), _sizes(classes)
+    found = [np.zeros(0, np.int64)]
+    for number, above in _chains(np.array(classes.parent, np.int64)):
+        kept = narrow[number] & narrow[above]
+        owner, place = ragged(sizes[above[kept]])
+        rule = begins[above[kept]][owner] + place
+        base = number[kept][owner] << _KEY_BITS
+        first = rules.first[rule]
+        found += [base | rules.last[rule], (base | (first - 1))[first > 0]]
+    pairs = np.sort(np.concatenate(found))
+    pairs = pairs[np.diff(pairs, prepend=-1) != 0]
+    return pairs >> _KEY_BITS, pairs & ((1 << _KEY_BITS) - 1)
 
 
 def _build(rules: Sequence[_Rules], wide: Sequence[npt.NDArray[np.bool_]]) -> Cross | None:
@@ -191,16 +223,28 @@ def _service_columns(rules: _Rules) -> tuple[npt.NDArray[np.uint32], npt.NDArray
 
     Intervals in the same rules' services share a column, if finding out is not too long.
     """
-    ranges = np.unique(np.stack((rules.first, rules.last + 1), axis=1), axis=0)
+    pairs = np.unique(rules.first << 32 | rules.last + 1)
+    ranges = np.stack((pairs >> 32, pairs & 0xFFFFFFFF), axis=1)
     starts = np.unique(np.append(ranges, 0))
+    ends = (starts[1:] - 1).astype(np.uint32)
     begun, ended = np.searchsorted(starts, ranges).T
-    if len(starts) * len(ranges) > _MOST_BITS:
-        held = np.cumsum(np.bincount(begun, minlength=len(starts)) - np.bincount(ended, minlength=len(starts))) > 0
-        return (starts[1:] - 1).astype(np.uint32), np.where(held, np.cumsum(held), 0).astype(np.int32)
-    number = np.arange(len(starts))[:, None]
-    holds = np.packbits((begun <= number) & (number < ended), axis=1)
-    _, columns = np.unique(np.vstack((np.zeros_like(holds[:1]), holds)), axis=0, return_inverse=True)
-    return (starts[1:] - 1).astype(np.uint32), columns.ravel()[1:].astype(np.int32)
+    if len(starts) * len(ranges) <= _MOST_BITS:
+        number = np.arange(len(starts))[:, None]
+        holds = np.zeros((len(starts) + 1, -(-len(ranges) // 64) * 8), np.uint8)  # in row 0, no rule
+        holds[1:, : -(-len(ranges) // 8)] = np.packbits((begun <= number) & (number < ended), axis=1)
+        if (columns := _alike(holds.view(np.uint64))) is not None:
+            return ends, columns[1:]
+    held = np.cumsum(np.bincount(begun, minlength=len(starts)) - np.bincount(ended, minlength=len(starts))) > 0
+    return ends, np.where(held, np.cumsum(held), 0).astype(np.int32)
+
+
+def _alike(rows: npt.NDArray[np.uint64]) -> npt.NDArray[np.int32] | None:
+    """A number for each row, the same for equal ones and 0 for zeros; None if different rows have the same code."""
+    weights = np.random.default_rng(0).integers(1 << 63, 1 << 64, (2, rows.shape[1]), np.uint64) | np.uint64(1)
+    codes = rows * weights[0]
+    codes = (codes ^ codes >> np.uint64(32)) * weights[1]
+    _, first, numbers = np.unique(codes.sum(axis=1), return_index=True, return_inverse=True)
+    return numbers.astype(np.int32) if (rows[first[numbers]] == rows).all() else None
 
 
 def _port_columns(keys: npt.NDArray[np.uint32], columns: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
@@ -264,18 +308,16 @@ def _lines(
     lines, nodes, cells = [], [], []
     first_line = 0
     for direction, (part, found) in enumerate(zip(rules, classes)):
-        first, end = np.searchsorted(starts, found.address), np.searchsorted(starts, found.end)
-        line_of[direction] = first_line
-        for number, (one, other) in enumerate(zip(first.tolist(), end.tolist())):  # outer blocks come first
-            line_of[direction, one:other] = first_line + number + 1
-        filled = np.full((len(found.address) + 1, KEYS), 0xFFFFFFFF, np.uint32)
-        for number, keys in enumerate(_keys_of(part, found, [True] * len(found.address))):
-            assert keys is not None, "they fitted when these rules were chosen"
-            filled[number + 1, : len(keys)] = sorted(keys)
-        lines.append(filled)
-        cells.append(_known_narrow(part, found, filled))
-        nodes.append(_nodes(found, first_rule[direction], first_line))
-        first_line += len(filled)
+        made = _class_lines(part, found)
+        entries = ((first_line + made.first) << 1 | made.deep).tolist()
+        begun, ended = (np.searchsorted(starts, column).tolist() for column in (found.address, found.end))
+        line_of[direction] = first_line << 1
+        for one, other, entry in zip(begun, ended, entries):  # outer blocks come first
+            line_of[direction, one:other] = entry
+        lines.append(made.lines)
+        cells.append(_known_narrow(part, found, made))
+        nodes.append(_line_nodes(found, made, first_rule[direction], first_line))
+        first_line += len(made.lines)
     ends = (starts[1:] - 1).astype(np.uint32)
     trees = build_trees(ends, np.array([0, len(ends)], np.int64))
     return (
@@ -288,22 +330,56 @@ def _lines(
     )
 
 
-def _known_narrow(rules: _Rules, classes: _Classes, lines: npt.NDArray[np.uint32]) -> npt.NDArray[np.int32]:
-    """The narrow cells of one direction: 1, no rule, or 0, some rule: to be found out."""
-    cells = np.ones((len(lines), KEYS), np.int32)
-    begins, sizes = np.array(classes.begin, np.int64), np.diff([*classes.begin, len(rules.address)])
-    parents, place = np.array(classes.parent, np.int64), np.arange(KEYS)
-    line = above = np.arange(len(parents))
-    while len(line):  # the rules of each class, then those of the classes around it
-        owner, number = ragged(sizes[above])
-        rule = begins[above][owner] + number
-        keys = lines[1 + line[owner]]
-        begun, ended = ((keys < column[rule][:, None]).sum(axis=1) for column in (rules.first, rules.last))
-        outside = (place < begun[:, None]) | (place > ended[:, None])
-        np.minimum.at(cells, 1 + line[owner], outside.astype(np.int32))
-        nested = parents[above] >= 0
-        line, above = line[nested], parents[above][nested]
-    return cells.ravel()
+class _ClassLines(NamedTuple):
+    """The lines of narrow classes: `lines[0]` for addresses outside, then from `first` on those of each class.
+
+    One line of keys or, where `deep`, one of every 16th key and then those of the 15 keys before each and of the rest.
+    """
+
+    lines: npt.NDArray[np.uint32]
+    first: _Numbers
+    deep: npt.NDArray[np.bool_]
+
+
+def _class_lines(rules: _Rules, classes: _Classes) -> _ClassLines:
+    owner, key = _keys(rules, classes, np.ones(len(classes.address), np.bool_))
+    counts = np.bincount(owner, minlength=len(classes.address))
+    deep = counts > _LINE_KEYS
+    sizes = np.where(deep, 2 + counts // KEYS, 1)
+    first = np.cumsum(sizes) - sizes + 1
+    lines = np.full((int(sizes.sum()) + 1, KEYS), 0xFFFFFFFF, np.uint32)
+    number = np.arange(len(key)) - (np.cumsum(counts) - counts)[owner]
+    line, place = number // KEYS, number % KEYS
+    separates = deep[owner] & (place == KEYS - 1)
+    below = np.where(deep[owner] & ~separates, 1 + line, 0)
+    lines[first[owner] + below, np.where(separates, line, place)] = key
+    return _ClassLines(lines, first, deep)
+
+
+def _line_nodes(classes: _Classes, made: _ClassLines, first_rule: int, first_line: int) -> npt.NDArray[np.int32]:
+    """`Cross.line_nodes` of one direction: every line of a class says the same."""
+    nodes = _nodes(classes, first_rule, 0)
+    inside = nodes[:, 0] > 0
+    nodes[inside, 0] = first_line + made.first[nodes[inside, 0] - 1]
+    line_class = np.searchsorted(made.first, np.arange(len(made.lines)), side="right")
+    return nodes[line_class]
+
+
+def _known_narrow(rules: _Rules, classes: _Classes, made: _ClassLines) -> npt.NDArray[np.int32]:
+    """The narrow cells of one direction: 1, no rule, or 0, some rule or a deep class: to be found out."""
+    edges = np.zeros(len(made.lines) * (KEYS + 1), np.int64)  # where rules' cells begin, less where they end
+    begins, sizes = np.array(classes.begin, np.int64), _sizes(classes)
+    for number, above in _chains(np.array(classes.parent, np.int64)):
+        kept = ~made.deep[number]
+        owner, place = ragged(sizes[above[kept]])
+        rule = begins[above[kept]][owner] + place
+        line = made.first[number[kept]][owner]
+        for column, step, behind in ((rules.first, 1, 0), (rules.last, -1, 1)):
+            at = (made.lines[line] < column[rule][:, None]).sum(axis=1) + behind
+            edges += step * np.bincount((KEYS + 1) * line + at, minlength=len(edges))
+    held = np.cumsum(edges.reshape(-1, KEYS + 1), axis=1)[:, :KEYS] > 0
+    held[1:] |= np.repeat(made.deep, np.diff([*made.first, len(made.lines)]))[:, None]
+    return (~held).astype(np.int32).ravel()
 
 
 def _aligned(values: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:

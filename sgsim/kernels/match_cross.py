@@ -246,12 +246,34 @@ def find_lines(c: Number, rows: Number) -> None:
         prefetch(line_of + 4 * rank)
         put_i32(places, i, rank)
     for i in range(rows):
-        line = get_i32(line_of, get_i32(places, i))
-        prefetch(lines + 64 * line)
-        put_i32(places, i, line)
+        entry = get_i32(line_of, get_i32(places, i))
+        prefetch(lines + 64 * (entry >> 1))
+        put_i32(places, i, entry)
+    cells, deep = get_i64(c, CROSS_NARROW), 0
     for i in range(rows):
-        line = get_i32(places, i)
-        put_i32(places, i, 16 * line + count_below(lines, line, get_u32(services, i)))
+        entry = get_i32(places, i)
+        line = entry >> 1
+        below = count_below(lines, line, get_u32(services, i))
+        place = 16 * line + below
+        if entry & 1 != 0:
+            line += 1 + below
+            place, deep = -1 - line, 1
+            prefetch(lines + 64 * line)
+        else:
+            prefetch(cells + 4 * place)
+        put_i32(places, i, place)
+    if deep != 0:
+        find_leaves(c, rows)
+
+
+@helper
+def find_leaves(c: Number, rows: Number) -> None:
+    """The narrow cells of rows whose _PLACE is -1 - a line: the second level of deep classes."""
+    lines, places, services = get_i64(c, CROSS_LINES), column_of(c, _PLACE), get_i64(c, CROSS_SERVICE)
+    for i in range(rows):
+        line = -1 - get_i32(places, i)
+        if line >= 0:
+            put_i32(places, i, 16 * line + count_below(lines, line, get_u32(services, i)))
 
 
 @helper

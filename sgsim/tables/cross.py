@@ -8,10 +8,12 @@ rules that hold the address are those of this block and of the blocks above it. 
              services[direction, protocol and port] ──▶ column           cells[class + column] ──▶ answer
 
     narrow   rank of the address among the ends of classes (a static search tree, see `compiler.trees`)
-             ──▶ line_of[direction, rank] ──▶ line of 16 keys: how many are below the service?
+             ──▶ line_of[direction, rank] ──▶ line of 15 keys: how many are below the service?
                                                                          cells[16 * line + count] ──▶ answer
+                 a class of 16 to 255 keys: line of every 16th key ──▶ one of the lines behind it, of the 15 between
 
-All rules are wide while (classes × columns) fit 4 MB. Answers are put into cells when traffic meets them, in copies
+All rules are wide while (classes × columns) fit 4 MB; else rules of blocks longer than /16, or of shorter ones, are
+narrow. Answers are put into cells when traffic meets them, in copies
 that belong to a call; everything here stays as it is compiled. Figures are in docs/decisions/0001-table-layout.md.
 """
 
@@ -39,8 +41,9 @@ class Cross(NamedTuple):
     direction: first wide cell, columns, first node, first service key, their number, first service column.
     `wide` int32: what is known of each cell before any traffic, 1 where no rule matches and 0 elsewhere.
 
-    `tree` uint32, lines of a search tree of `depth` levels (0: no narrow rules); `line_of` int32[2 * ranks], `lines`
-    uint32, 16 a line, ascending and filled up with 2**32 - 1; `line_nodes` int32[lines, 3] as `nodes`.
+    `tree` uint32, lines of a search tree of `depth` levels (0: no narrow rules); `line_of` int32[2 * ranks]: 2 * line,
+    one more where its keys lead to other lines; `lines` uint32, 16 a line, ascending and filled up with 2**32 - 1;
+    `line_nodes` int32[lines, 3] as `nodes`.
 
     Rules, those of one class together: `rule` int32, `first`, `last` uint32 (services), `order` uint64 as in
     `tables.columns`. `for_all`: whether some rule is for all addresses.

@@ -28,14 +28,17 @@ def without_references(environment: Environment) -> Environment:
 
 
 @pytest.mark.parametrize(
-    ("all_wide", "narrow", "line_keys"),
+    ("all_wide", "narrow", "line_keys", "tree_keys"),
     [
-        pytest.param(True, 16, 15, id="all rules wide"),
-        pytest.param(False, 0, 15, id="as many narrow rules as fit a line"),
-        pytest.param(False, 8, 2, id="lines soon full"),
+        pytest.param(True, 16, 15, 255, id="all rules wide"),
+        pytest.param(False, 0, 15, 255, id="as many narrow rules as fit"),
+        pytest.param(False, 0, 1, 255, id="two levels wherever there are two keys"),
+        pytest.param(False, 8, 2, 2, id="lines soon full"),
     ],
 )
-def test_tables_of_one_interface(monkeypatch: pytest.MonkeyPatch, all_wide: bool, narrow: int, line_keys: int) -> None:
+def test_tables_of_one_interface(
+    monkeypatch: pytest.MonkeyPatch, all_wide: bool, narrow: int, line_keys: int, tree_keys: int
+) -> None:
     """All rules wide or some narrow, both directions, exempt rows, fragments, protocols without ports."""
     attempts: list[cross.Cross | None] = []
 
@@ -47,7 +50,7 @@ def test_tables_of_one_interface(monkeypatch: pytest.MonkeyPatch, all_wide: bool
     original = cross._build
     monkeypatch.setattr(cross, "_build", build)
     monkeypatch.setattr(crossing, "LEAST_ROWS", 1)
-    monkeypatch.setattr(cross, "_NARROW", narrow)
+    monkeypatch.setattr(cross, "_NARROW", ((narrow, tree_keys),))
     monkeypatch.setattr(cross, "_LINE_KEYS", line_keys)
     reasons = Counter[int]()
     untracked = 0
