@@ -203,7 +203,10 @@ def _peers(report: ReplayReport, situation: Situation, line: Line) -> str:
         source, target = ((sample.family, sample.srcaddr), (sample.family, sample.dstaddr))
         return f"such as {report.labels.address(source)} > {report.labels.address(target)}"
     preposition = "from" if situation.direction == INGRESS else "to"
-    return f"{preposition} {listed(names)}{' and more' if line.more_peers else ''}"
+    if line.more_peers:
+        shown = f"{', '.join(names[:3])} and many more" if names else "many addresses"
+        return f"{preposition} {shown}"
+    return f"{preposition} {listed(names)}"
 
 
 def _advice(report: ReplayReport, situation: Situation) -> Iterator[str]:

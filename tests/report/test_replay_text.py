@@ -179,6 +179,12 @@ def test_groups_of_one_name_show_their_ids() -> None:
     assert [labels.group(name) for name in ("sg-0web", "sg-0db", "sg-0none")] == ["web (sg-0web)", "db", "sg-0none"]
 
 
+def test_of_a_flood_of_addresses_a_few_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sgsim.report.tally.MAX_PEERS", 4)
+    text = lines(*(rejected(f"203.0.113.{n}", dstport=22) for n in range(9)))
+    assert any(line.endswith("from 203.0.113.0, 203.0.113.1, 203.0.113.2 and many more") for line in text)
+
+
 def test_long_lists_are_cut_and_say_so() -> None:
     rows = [rejected(f"203.0.113.{n}", dstport=1000 + n, interface=n % 2) for n in range(100)]
     text = lines(*rows)
