@@ -188,7 +188,6 @@ CAPTURES: dict[str, tuple[bytes, str, str]] = {
     "10 bytes": (SHOP_CAPTURE[:10], "a capture of 10 bytes, less than its header of 24", "copy the file again"),
     "no bytes": (b"", "is no capture: it is empty", "give a pcap or pcapng file"),
     "a wrong magic": (b"\1\2\3\4" + SHOP_CAPTURE[4:], "is no capture: it begins with 01 02 03 04", "give a pcap"),
-    "an export": (json.dumps(FINE).encode(), "is no capture", "give a pcap"),
 }
 
 
@@ -202,6 +201,15 @@ def test_captures(case: str, beside: tuple[Path, ...], tmp_path: Path, capfd: py
     line = refused(["replay", SHOP, *beside, path, "--format", "csv", "-o", output], capfd)
     assert in_order(line, f"{path}: ", *texts), line
     assert list(output.parent.iterdir()) == []
+
+
+def test_an_export_as_traffic(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "traffic.pcap"
+    path.write_text(json.dumps(FINE))
+    line = refused(["replay", SHOP, path], capfd)
+    assert in_order(line, f"{path}", "JSON, but not log events", "give the flow log itself"), line
+    line = refused(["replay", SHOP, CAPTURE, path], capfd)
+    assert in_order(line, f"{CAPTURE}: this is a capture", f"{path} a flow log"), line
 
 
 def summary_of(capture: bytes, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> dict[str, Any]:
