@@ -54,8 +54,15 @@ def service_words(services: Intervals) -> Iterator[str]:
 
 
 def format_services(services: Intervals) -> str:
-    """All words of a set of services, `tcp 22,80-90; udp 53`; `nothing` for none."""
-    return "; ".join(service_words(services)) or "nothing"
+    """All words of a set of services, `tcp 22,80-90; udp 53`; `nothing` for none.
+
+    Of nearly all services, where that is fewer words, what is missing: `all but tcp 22; udp 53`.
+    """
+    words = list(service_words(services))
+    missing = list(service_words(services.complement(SERVICES_END)))
+    if missing and len(missing) < len(words):
+        return f"all but {'; '.join(missing)}"
+    return "; ".join(words) or "nothing"
 
 
 def _part(protocol: int, services: Intervals) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sgsim.analysis.space import Part, Space, SpaceChange, service_words
+from sgsim.analysis.space import Part, Space, SpaceChange, format_services, service_words
+from sgsim.intervals import Intervals
 from sgsim.model import Cidr, Direction
 from sgsim.report.style import number
 
@@ -24,12 +25,19 @@ CHANGE_WORDS = {
 
 
 def part_text(part: Part, direction: Direction, most: int | None = None) -> str:
-    """One product of services and addresses; at most so many blocks, and how many more there are."""
-    blocks = _blocks(part)
+    """One product of services and addresses; at most so many blocks, and how many more there are.
+
+    Of nearly all services or addresses, where that is shorter, what is missing: `tcp 22 from 0.0.0.0/0 but 10.0.0.0/8`.
+    """
+    width = _WIDTH[part.family]
+    blocks, missing = _blocks(part), _cidrs(part.family, part.addresses.complement(1 << width))
+    everything = f"{Cidr(part.family, 0, 0)} but " if missing and len(missing) < len(blocks) else ""
+    if everything:
+        blocks = missing
     if most is not None and len(blocks) > most + 1:
         blocks = [*blocks[:most], f"{number(len(blocks) - most)} more blocks"]
     preposition = "from" if direction is Direction.INGRESS else "to"
-    return f"{'; '.join(service_words(part.services))} {preposition} {', '.join(blocks)}"
+    return f"{format_services(part.services)} {preposition} {everything}{', '.join(blocks)}"
 
 
 def space_lines(space: Space, direction: Direction, most: int | None = None) -> Iterator[str]:
@@ -52,5 +60,8 @@ def change_json(change: SpaceChange) -> dict[str, list[dict[str, object]]]:
 
 
 def _blocks(part: Part) -> list[str]:
-    blocks = part.addresses.blocks(_WIDTH[part.family])
-    return [str(Cidr(part.family, network, length)) for network, length in blocks]
+    return _cidrs(part.family, part.addresses)
+
+
+def _cidrs(family: int, addresses: Intervals) -> list[str]:
+    return [str(Cidr(family, network, length)) for network, length in addresses.blocks(_WIDTH[family])]

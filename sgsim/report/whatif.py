@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from sgsim.analysis.space import service_words
+from sgsim.analysis.space import format_services
 from sgsim.analysis.whatif import KINDS, QuotaChange, SpaceRow, WhatIf
 from sgsim.analysis.whatif_causes import RuleCause, Side, rule_causes
 from sgsim.analysis.whatif_live import Fate, LiveChange
@@ -257,11 +257,11 @@ def bucket_words(change: QuotaChange) -> str:
 def exposed_words(row: SpaceRow) -> str:
     """The services that become open to the internet: `tcp 22 (IPv4), tcp 22 (IPv6)`."""
     parts = [
-        f"{'; '.join(service_words(services))} ({family})"
+        f"{format_services(services)} ({family})"
         for family, services in zip(("IPv4", "IPv6"), row.services)
         if services
     ]
-    return ", ".join(parts) or "services that no one of is wide enough alone, but all together,"
+    return ", ".join(parts) or "several services together (none of them alone)"
 
 
 def service_text(service: Service) -> str:
