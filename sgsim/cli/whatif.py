@@ -30,6 +30,7 @@ FAIL_ON = (
     "newly-rejected", "newly-accepted", "perhaps-rejected", "perhaps-accepted", "surely-rejected", "surely-accepted",
     "cut", "undetermined", "survives", "fails-on-reconnect", "opens-internet", "opened", "closed", "quota",
 )  # fmt: skip
+WITHOUT_TRAFFIC = FAIL_ON[-4:]  #: those that no traffic is needed for
 
 
 @dataclass(frozen=True)
@@ -234,6 +235,8 @@ class Run:
         ):
             if value is not None:
                 raise click.UsageError(f"{name} needs --traffic")
+        if asked.fail_on and not set(asked.fail_on) & set(WITHOUT_TRAFFIC):
+            raise click.UsageError(f"--fail-on {','.join(asked.fail_on)} can never fail without --traffic")
 
     def answer(self) -> int:
         """Read, work out, write; the exit code."""

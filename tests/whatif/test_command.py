@@ -262,6 +262,9 @@ def test_what_needs_traffic_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     for option in ("--at=5", "--direct", "--likely", "--vpc=vpc-1", "--vantage=eni-1", "--decapsulate"):
         assert run(["whatif", SHOP, CHANGE, option]) == 64
         assert "needs --traffic" in capsys.readouterr().err
+    assert run(["whatif", SHOP, CHANGE, "--fail-on", "newly-rejected,cut"]) == 64
+    assert "can never fail without --traffic" in capsys.readouterr().err
+    assert run(["whatif", SHOP, CHANGE, "--fail-on", "newly-rejected,opens-internet"]) == 2
     assert run(["whatif", SHOP, CHANGE, "--traffic", "pcaps/shop-flowlogs", "--decapsulate"]) == 64
     assert run(["whatif", SHOP, CHANGE, "--traffic", "no-such-file"]) == 1
     assert run(["whatif", SHOP, CHANGE, "--traffic", CAPTURE, "--vantage", "eni-0"]) == 1
