@@ -55,7 +55,7 @@ def addresses(family: npt.NDArray[np.uint8], hi: npt.NDArray[np.uint64], lo: npt
         made[four, 4 * place : 4 * place + 3] = _table("octet")[octet]
         if place:
             made[four, 4 * place - 1] = ord(".")
-    for place in range(8):
+    for place in range(8 if len(six) else 0):
         half = hi if place < 4 else lo
         word = (half[six] >> np.uint64(48 - 16 * (place % 4)) & np.uint64(0xFFFF)).astype(np.intp)
         made[six, 5 * place : 5 * place + 4] = _table("hex")[word]

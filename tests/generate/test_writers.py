@@ -79,6 +79,14 @@ def test_a_log_agrees_with_its_verdicts(account: Path, name: str) -> None:
     assert agreeing == decided > 0.8 * logged
 
 
+@pytest.mark.parametrize("more", [["--ipv6", "0"], ["--ipv6", "1", "--prefix-lists", "0", "--references", "0"]])
+@pytest.mark.parametrize("name", ["t.pcap", "t.log", "t.parquet"])
+def test_one_family_alone_is_written_as_well(name: str, more: list[str], tmp_path: Path) -> None:
+    target, shape = tmp_path / name, ["--rules", "50", "--groups", "5", "--interfaces", "9", *more]
+    assert run(["generate", *shape, "--traffic", str(target), "--flows", "500"]) == 0
+    assert target.stat().st_size > 5_000
+
+
 def test_one_seed_gives_the_same_bytes_in_every_run(account: Path) -> None:
     first, second = made(account, "a.log.gz").read_bytes(), made(account, "b.log.gz").read_bytes()
     assert first == second
@@ -89,18 +97,15 @@ def test_one_seed_gives_the_same_bytes_in_every_run(account: Path) -> None:
 def test_texts_of_columns() -> None:
     values = np.array([0, 7, 99_999, 100_000, 1_700_000_000, 9_999_999_999])
     assert lines([numbers(values)]).split() == [str(value).encode() for value in values]
-    texts = ["10.0.0.1", "255.255.255.255", "2001:db8::1", "::", "fe80::1234:0:ffff"]
-    parsed = [parse_address(text) for text in texts]
-    written = lines(
-        [
-            addresses(
-                np.array([one.family for one in parsed], np.uint8),
-                np.array([one.value >> 64 for one in parsed], np.uint64),
-                np.array([one.value & 0xFFFFFFFFFFFFFFFF for one in parsed], np.uint64),
-            )
-        ]
-    )
-    assert [format_address(*parse_address(line)) for line in written.decode().split()] == texts
+    both = ["10.0.0.1", "255.255.255.255", "2001:db8::1", "::", "fe80::1234:0:ffff"]
+    for texts in (both, both[:2], both[2:], both[:1]):
+        parsed = [parse_address(text) for text in texts]
+        column = addresses(
+            np.array([one.family for one in parsed], np.uint8),
+            np.array([one.value >> 64 for one in parsed], np.uint64),
+            np.array([one.value & 0xFFFFFFFFFFFFFFFF for one in parsed], np.uint64),
+        )
+        assert [format_address(*parse_address(line)) for line in lines([column]).decode().split()] == texts
 
 
 CLASSBENCH = """\
