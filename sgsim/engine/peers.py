@@ -111,12 +111,10 @@ class _Resolver:
 
     def unseen(self, networks: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
         """Addresses that no known interface has and that could be one's private address."""
-        vpcs, inverse = np.unique(networks, return_inverse=True)
-        codes = [
-            -2 - self._entries.number((self._direction, vpc), partial(self._unseen_truths, vpc))
-            for vpc in vpcs.tolist()
-        ]
-        return np.array(codes, np.int32)[inverse]
+        codes = np.zeros(len(self._tables.vpc_ids), np.int32)
+        for vpc in np.flatnonzero(np.bincount(networks, minlength=len(codes))).tolist():
+            codes[vpc] = -2 - self._entries.number((self._direction, vpc), partial(self._unseen_truths, vpc))
+        return codes[networks]
 
     def known(self, keys: npt.NDArray[Any], networks: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
         """Addresses that several interfaces have, or one outside this VPC, or one by a delegated prefix."""

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sgsim.engine.owners import set_plain_peers
 from sgsim.engine.peers import NOT_MEMBER, PeerEntries, find_peers
 from sgsim.flows import EGRESS, INGRESS, FlowBlock
 from sgsim.kernels.match_context import Context
@@ -125,11 +126,18 @@ def peers_of(tables: RuleTables, block: FlowBlock) -> dict[str, npt.NDArray[Any]
 
 
 def _peers(tables: RuleTables, block: FlowBlock, entries: PeerEntries) -> npt.NDArray[np.int32]:
-    """Who is at the other end of every row whose interface has rules that refer to groups; empty if none has."""
-    if not len(tables.references.target):
+    """Who is at the other end of the rows whose interface has rules that refer to groups; empty if no rule does."""
+    if not len(tables.references.target) or not len(block):
         return np.empty(0, np.int32)
-    asked = np.flatnonzero(_referring(tables, block))
-    peer = np.full(len(block) if len(asked) else 0, NOT_MEMBER, np.int32)
+    lowest, highest = int(block.interface.min()), int(block.interface.max())
+    if highest >= len(tables.interface_ids) or int(block.direction.max()) > 1:
+        raise ValueError("a row of the flow table has an interface or direction that does not exist")
+    both = np.array([INGRESS, EGRESS], np.uint8)
+    if lowest == highest and not _referring(tables, block.family, np.full(2, lowest, np.int32), both).any():
+        return np.empty(0, np.int32)
+    peer = np.full(len(block), NOT_MEMBER, np.int32)
+    asked = set_plain_peers(tables, block, peer)
+    asked = asked[_referring(tables, block.family, block.interface[asked], block.direction[asked])]
     for direction in (INGRESS, EGRESS):
         rows = asked[block.direction[asked] == direction]
         if len(rows):
@@ -138,17 +146,17 @@ def _peers(tables: RuleTables, block: FlowBlock, entries: PeerEntries) -> npt.ND
     return peer
 
 
-def _referring(tables: RuleTables, block: FlowBlock) -> npt.NDArray[np.bool_]:
-    """Whether rules that refer to groups are asked about each row."""
+def _referring(
+    tables: RuleTables, family: int, interface: npt.NDArray[np.int32], direction: npt.NDArray[np.uint8]
+) -> npt.NDArray[np.bool_]:
+    """Whether rules that refer to groups are asked about rows of such interfaces and directions."""
     from sgsim.kernels.match_slots import mark_referring
 
-    if int(block.interface.max(initial=-1)) >= len(tables.interface_ids) or int(block.direction.max(initial=0)) > 1:
-        raise ValueError("a row of the flow table has an interface or direction that does not exist")
-    refers = np.zeros(len(block), np.bool_)
-    part, carriers = tables.family(block.family), tables.interfaces
+    refers = np.zeros(len(interface), np.bool_)
+    part, carriers = tables.family(family), tables.interfaces
     layout = part.layout
     mark_referring(
-        *(block.interface, block.direction, carriers.chunks, part.records, carriers.groups),
+        *(interface, direction, carriers.chunks, part.records, carriers.groups),
         *(layout.chunks, layout.directory, refers),
     )
     return refers

@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from llvmlite import ir
-from numba.core import types
+from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-__all__ = ["Number", "address_of", "count_below", "prefetch", "trailing_zeros"]
+__all__ = ["Number", "address_of", "count_below", "held_by", "prefetch", "trailing_zeros"]
 __all__ += ["get_i16", "get_i32", "get_i64", "get_u8", "get_u16", "get_u32", "get_u64"]
 __all__ += ["put_i32", "put_i64", "put_u8", "put_u32", "put_u64"]
 
@@ -109,6 +109,41 @@ def count_below(typing_context: Any, base: Any, line: Any, value: Any) -> Any:
         return builder.ctpop(builder.zext(builder.bitcast(below, ir.IntType(_LANES)), _INT64))
 
     return types.int64(types.int64, types.int64, types.int64), generate
+
+
+@intrinsic  # type: ignore[misc]
+def held_by(typing_context: Any, firsts: Any, lasts: Any, count: Any, value: Any) -> Any:
+    """Which of at most 16 intervals hold a value: bit i is set where `firsts[i] <= value <= lasts[i]`, all uint32.
+
+    `count` says how many there are; what stands behind them is not read.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        word, vector, flags = (
+            ir.IntType(32),
+            ir.VectorType(ir.IntType(32), _LANES),
+            ir.VectorType(ir.IntType(1), _LANES),
+        )
+        undefined, zeros = ir.Constant(vector, ir.Undefined), ir.Constant(ir.VectorType(word, _LANES), [0] * _LANES)
+
+        def spread(number: Any) -> Any:
+            single = builder.insert_element(undefined, builder.trunc(number, word), ir.Constant(word, 0))
+            return builder.shuffle_vector(single, undefined, zeros)
+
+        there = builder.icmp_unsigned("<", ir.Constant(vector, list(range(_LANES))), spread(arguments[2]))
+        kind = ir.FunctionType(vector, [vector.as_pointer(), word, flags, vector])
+        load = cgutils.get_or_insert_function(builder.module, kind, "llvm.masked.load.v16i32.p0")
+
+        def loaded(address: Any) -> Any:
+            return builder.call(load, [builder.inttoptr(address, vector.as_pointer()), word(4), there, zeros])
+
+        value = spread(arguments[3])
+        begun = builder.icmp_unsigned("<=", loaded(arguments[0]), value)
+        lasting = builder.icmp_unsigned("<=", value, loaded(arguments[1]))
+        held = builder.and_(there, builder.and_(begun, lasting))
+        return builder.zext(builder.bitcast(held, ir.IntType(_LANES)), ir.IntType(64))
+
+    return types.uint64(types.int64, types.int64, types.int64, types.int64), generate
 
 
 @intrinsic  # type: ignore[misc]

@@ -62,7 +62,7 @@ class NumberIndex:
         return self.shared[key] if owner == AMBIGUOUS else () if owner == NO_INTERFACE else (owner,)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class AddressIndex:
     """Who has an address of one family, in one network or in any.
 
