@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Set
 from typing import NamedTuple
 
 from sgsim.access.decide import decide
+from sgsim.access.enforcement import with_context
 from sgsim.access.plans import plan_for
 from sgsim.access.principals import trust_policy
 from sgsim.access.requesting import action_requests
@@ -42,47 +43,50 @@ class Assuming:
             plan = plan_for(policies, _ACTION.lower())
             if any(one.statement.effect is Effect.ALLOW for _, one in plan.identity):
                 self._by_account[policies.account_id].append(arn)
-        self._takers: dict[str, dict[str, Decision]] = {}
+        self._decisions: dict[tuple[str, str], Decision] = {}
+        self._requests: dict[tuple[str, str], AccessRequest] = {}
         self.missing: set[str] = set()
 
-    def takers(self, role_arn: str) -> dict[str, Decision]:
-        """The principals that may take a role at once, each with the decision."""
-        found = self._takers.get(role_arn)
-        if found is None:
-            role = self._environment.directory.roles[role_arn]
-            found = self._takers[role_arn] = {}
-            for arn in self._trusted(role):
-                policies = self._principals[arn]
-                decision = decide(policies, self._request(role, policies.account_id))
-                if decision.allowed:
-                    found[arn] = decision
-                else:
-                    self.missing.update(decision.missing_keys)
-        return found
-
-    def chains(self, roles: Iterable[str], wanted: frozenset[str]) -> dict[str, tuple[Step, ...]]:
-        """For everybody who can become one of the roles, the fewest steps to one of `wanted`, which is among them."""
+    def chains(self, wanted: Set[str], known: Set[str] = frozenset()) -> dict[str, tuple[Step, ...]]:
+        """For everybody not `known` who can become one of the roles `wanted`, the fewest steps to one of them."""
         found: dict[str, tuple[Step, ...]] = dict.fromkeys(wanted, ())
-        pending = deque(sorted(set(roles) & wanted))
+        pending = deque(sorted(wanted))
         while pending:
             role = pending.popleft()
-            for arn, decision in self.takers(role).items():
-                if arn not in found:
+            for arn in self._trusted(self._environment.directory.roles[role]):
+                if arn in found or arn in known:
+                    continue
+                decision = self._decision(role, arn)
+                if decision.allowed:
                     found[arn] = (Step(arn, role, decision), *found[role])
                     if arn in self._environment.directory.roles:
                         pending.append(arn)
+                else:
+                    self.missing.update(decision.missing_keys)
         return {arn: steps for arn, steps in found.items() if steps}
 
+    def _decision(self, role_arn: str, arn: str) -> Decision:
+        """Whether a principal may take a role at once."""
+        found = self._decisions.get((role_arn, arn))
+        if found is None:
+            policies = self._principals[arn]
+            request = self._request(self._environment.directory.roles[role_arn], policies.account_id)
+            found = self._decisions[role_arn, arn] = decide(policies, request)
+        return found
+
     def _request(self, role: Role, account_id: str) -> AccessRequest:
-        (request,) = action_requests(_ACTION, [holder_thing(role)], account_id)
-        trust = trust_policy(role)
-        return AccessRequest(
-            action=_ACTION,
-            resource=role.arn,
-            context={**request.context, **self._context},
-            resource_account=role.account_id,
-            resource_policy=trust,
-        )
+        found = self._requests.get((role.arn, account_id))
+        if found is None:
+            (request,) = action_requests(_ACTION, [holder_thing(role)], account_id)
+            found = AccessRequest(
+                action=_ACTION,
+                resource=role.arn,
+                context=with_context(request, self._context).context,
+                resource_account=role.account_id,
+                resource_policy=trust_policy(role),
+            )
+            self._requests[role.arn, account_id] = found
+        return found
 
     def _trusted(self, role: Role) -> list[str]:
         """Those that the trust policy may mean and, if through their account, whose own policies speak of it."""

@@ -16,12 +16,11 @@ import msgspec
 
 from sgsim.access.assuming import Assuming, Step
 from sgsim.access.calls import change_requests
-from sgsim.access.decide import decide
 from sgsim.access.enforcement import with_context
-from sgsim.access.plans import plan_for
 from sgsim.access.principals import policy_set, principal_arns
-from sgsim.access.requests import AccessRequest, Decision, PolicySet
+from sgsim.access.requests import AccessRequest, PolicySet
 from sgsim.access.sharing import image_gate
+from sgsim.analysis.asking import Asker, Decisions, Layout, Sorter
 from sgsim.analysis.confirming import Trial
 from sgsim.analysis.helpful_calls import KINDS, Call, helpful_calls
 from sgsim.analysis.passing import Passing, Witness, ask
@@ -29,13 +28,11 @@ from sgsim.errors import InputError
 from sgsim.model import Direction, Environment, Semantics
 from sgsim.model.arns import iam_arn
 from sgsim.model.changes import Change, RunInstances
-from sgsim.model.policies import Effect as Says
 from sgsim.model.quotas import Quotas
 
 __all__ = ["Made", "Way", "WhoCan", "who_can"]
 
 Context = Mapping[str, tuple[str, ...]]
-Decisions = tuple[tuple[AccessRequest, Decision], ...]
 
 
 class Made(NamedTuple):
@@ -119,8 +116,8 @@ class _Search:
         self.principals = {arn: policy_set(environment, arn) for arn in principal_arns(environment)}
         self.assuming = Assuming(environment, self.principals, context)
         self.missing: set[str] = set()
-        self._requests: dict[tuple[str, Change], tuple[AccessRequest, ...]] = {}
-        self._gates: dict[tuple[str, str], bool] = {}
+        self._laid_out: dict[str, dict[str, Layout]] = {}
+        self._sorter = Sorter()
 
     @cached_property
     def _calls(self) -> dict[str, list[Call]]:
@@ -134,14 +131,13 @@ class _Search:
         """The ways of users, roles and root users."""
         found: dict[str, tuple[Way, ...]] = {}
         for arn, policies in self._everybody.items():
-            own = tuple(self._direct(arn, policies, self._calls))
+            own = tuple(self._direct(arn, policies))
             if own:
                 found[arn] = own
         able = frozenset(arn for arn in found if arn in self._environment.directory.roles)
-        for arn, steps in self.assuming.chains(able, able).items():
-            if arn not in found:
-                found[arn] = tuple(way._replace(steps=steps) for way in found[steps[-1].role])
-        return dict(sorted({**found, **self._paired(self._calls, found)}.items()))
+        for arn, steps in self.assuming.chains(able, found.keys()).items():
+            found[arn] = tuple(way._replace(steps=steps) for way in found[steps[-1].role])
+        return dict(sorted({**found, **self._paired(found)}.items()))
 
     @cached_property
     def _everybody(self) -> dict[str, PolicySet]:
@@ -152,30 +148,26 @@ class _Search:
 
     # -- one call ------------------------------------------------------------------------------------------------------
 
-    def _direct(self, arn: str, policies: PolicySet, calls: Mapping[str, list[Call]]) -> Iterator[Way]:
+    def _direct(self, arn: str, policies: PolicySet) -> Iterator[Way]:
         """One way for each kind of call that a principal may make itself."""
-        asker = _Asker(self, arn, policies)
-        for kind, listed in calls.items():
-            for call in listed:
-                decisions = asker.allowed(call)
-                effect = self._trial.effect(call) if decisions else None
-                if effect is not None and decisions is not None:
+        asker = Asker(policies, self._sorter, self.missing)
+        for kind, layout in self._layouts(policies.account_id).items():
+            for call, decisions in asker.allowed(layout):
+                effect = self._trial.effect(call)
+                if effect is not None:
                     yield Way((), (Made(kind, arn, effect.changes[0], decisions),), effect.witness, effect.whole)
                     break
 
     # -- two calls -----------------------------------------------------------------------------------------------------
 
-    def _paired(
-        self, calls: Mapping[str, list[Call]], known: Mapping[str, tuple[Way, ...]]
-    ) -> dict[str, tuple[Way, ...]]:
+    def _paired(self, known: Mapping[str, tuple[Way, ...]]) -> dict[str, tuple[Way, ...]]:
         """The ways of those who have none so far and could open both ends, if neither end lets anything through."""
         if not self._trial.before.two_ends or self._everybody.keys() <= known.keys():
             return {}
         allowed: dict[str, dict[Call, Decisions]] = {}
         for arn, policies in self._everybody.items():
-            asker = _Asker(self, arn, policies)
-            listed = (call for one in calls.values() for call in one)
-            may = {call: decisions for call in listed if (decisions := asker.allowed(call))}
+            asker, layouts = Asker(policies, self._sorter, self.missing), self._layouts(policies.account_id)
+            may = {call: decisions for layout in layouts.values() for call, decisions in asker.allowed(layout)}
             if may:
                 allowed[arn] = may
         parts = self._parts({call for may in allowed.values() for call in may})
@@ -202,7 +194,7 @@ class _Search:
         """For each principal the roles among `useful` that it can become, with the steps to each."""
         found: dict[str, dict[str, tuple[Step, ...]]] = defaultdict(dict)
         for role in sorted(useful & self._environment.directory.roles.keys()):
-            for arn, steps in self.assuming.chains((role,), frozenset((role,))).items():
+            for arn, steps in self.assuming.chains({role}).items():
                 found[arn][role] = steps
         return found
 
@@ -235,58 +227,21 @@ class _Search:
 
     # -- what IAM is asked ---------------------------------------------------------------------------------------------
 
-    def requests(self, change: Change, account_id: str) -> tuple[AccessRequest, ...]:
+    def _layouts(self, account_id: str) -> dict[str, Layout]:
+        """The calls that may help, by kind, as an account asks for them."""
+        found = self._laid_out.get(account_id)
+        if found is None:
+            found = self._laid_out[account_id] = {
+                kind: Layout((call, self._requests(call.changes[0], account_id)) for call in listed)
+                for kind, listed in self._calls.items()
+            }
+        return found
+
+    def _requests(self, change: Change, account_id: str) -> tuple[AccessRequest, ...]:
         """The requests of a call of an account; () if an image's owner does not let it launch."""
-        key = (account_id, change)
-        found = self._requests.get(key)
-        if found is None:
-            asked = change
-            if isinstance(change, RunInstances):
-                asked = msgspec.structs.replace(change, account_id=account_id)
-                gate = image_gate(self._environment, account_id, change.image_id)
-                if gate.allowed is False:
-                    self._requests[key] = ()
-                    return ()
-            made = change_requests(self._environment, asked, account_id)
-            found = self._requests[key] = tuple(with_context(one, self._context) for one in made)
-        return found
-
-
-class _Asker:
-    """What one principal may do; equal requests are decided once."""
-
-    def __init__(self, search: _Search, arn: str, policies: PolicySet) -> None:
-        self._search, self._policies = search, policies
-        self._decisions: dict[tuple[str, str], Decision] = {}
-        self._silent: dict[str, bool] = {}
-
-    def allowed(self, call: Call) -> Decisions | None:
-        """The decisions on a call that is allowed, else None."""
-        requests = self._search.requests(call.changes[0], self._policies.account_id)
-        decided = []
-        for request in requests:
-            if self._says_nothing(request.action):
-                return None
-            decision = self._decide(request)
-            if not decision.allowed:
-                return None
-            decided.append((request, decision))
-        return tuple(decided) or None
-
-    def _says_nothing(self, action: str) -> bool:
-        """Whether no statement of the principal's own policies allows the action on anything."""
-        found = self._silent.get(action)
-        if found is None:
-            plan = plan_for(self._policies, action.lower())
-            allows = any(compiled.statement.effect is Says.ALLOW for _, compiled in plan.identity)
-            found = self._silent[action] = not (allows or self._policies.is_root)
-        return found
-
-    def _decide(self, request: AccessRequest) -> Decision:
-        key = (request.action, request.resource)
-        found = self._decisions.get(key)
-        if found is None:
-            found = self._decisions[key] = decide(self._policies, request)
-            if not found.allowed:
-                self._search.missing.update(found.missing_keys)
-        return found
+        if isinstance(change, RunInstances):
+            change = msgspec.structs.replace(change, account_id=account_id)
+            if image_gate(self._environment, account_id, change.image_id).allowed is False:
+                return ()
+        made = change_requests(self._environment, change, account_id)
+        return tuple(with_context(one, self._context) for one in made)
