@@ -91,7 +91,7 @@ def _group(group_id: str, environment: Environment) -> str:
 def _rule(rule: SecurityGroupRule) -> str:
     way, preposition = ("out", "to") if rule.direction else ("in", "from")
     if isinstance(rule.peer, PrefixListPeer) and is_stand_in(rule.peer.prefix_list_id):
-        return f"{way}  something that is not known"
+        return f"{way} something that is not known"
     service = "all traffic" if rule.protocol is None else rule.service
     return " ".join(f"{way}  {service} {preposition} {rule.peer}  {_quoted(rule.description)}".split())
 

@@ -96,6 +96,10 @@ def _live_summary(live: LiveForecast) -> str:
         Fate.FAILS_ON_RECONNECT: "over already, fail on reconnect",
         Fate.GOES_ON: "not affected",
     }
+    if live.count[Fate.SURVIVES] == 1:
+        words[Fate.SURVIVES] = "survives until its timeout, then fails on reconnect"
+    if live.count[Fate.FAILS_ON_RECONNECT] == 1:
+        words[Fate.FAILS_ON_RECONNECT] = "over already, fails on reconnect"
     parts = [f"{number(live.count[fate])} {text}" for fate, text in words.items() if live.count[fate]]
     return f"{'; '.join(parts) or 'none'}; of {number(live.total)} open at {moment(live.now)}"
 
