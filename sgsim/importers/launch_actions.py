@@ -145,7 +145,9 @@ class LaunchReader:
             raise BadRequestError("PrivateIpAddress", problem, _COMBINATION)
         if not named:
             address = self._choose(asked.subnet_id, known)
-            self.notes.append(f"{origin.place}: AWS would choose an address in {asked.subnet_id}; here it is {address}")
+            if not number:
+                chosen = f"AWS would choose addresses in {asked.subnet_id}; here it is the lowest free one, {address}"
+                self.notes.append(f"{origin.place}: {chosen}")
             asked = msgspec.structs.replace(asked, private_ip_addresses=(PrivateAddress(str(address), True),))
         (change,) = self._actions.read("CreateNetworkInterface", _as_interface(asked), origin)
         assert isinstance(change, AddInterface)

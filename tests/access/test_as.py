@@ -175,7 +175,7 @@ def test_what_a_launch_is_refused_for(
 ) -> None:
     """AWS's code, in one line."""
     assert run(["apply", str(SHOP), written(tmp_path, launch(**more))]) == 1
-    lines = [line for line in capsys.readouterr().err.splitlines() if "AWS would choose an address" not in line]
+    lines = [line for line in capsys.readouterr().err.splitlines() if "AWS would choose addresses" not in line]
     assert len(lines) == 1
     assert code in lines[0]
 

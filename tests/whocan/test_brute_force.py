@@ -22,7 +22,7 @@ from sgsim.verdicts import Verdict
 from tests.access.test_twin import expected
 from tests.whocan.worlds import ACCOUNT, NET, PORT, every_call, question, world
 
-WORLDS = 240
+WORLDS = 280
 End = tuple[str, int]  # an interface ("" for none) and its address
 
 
