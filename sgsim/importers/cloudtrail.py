@@ -97,7 +97,7 @@ class EventReader:
             return self._leave_out(why)
         if name in _BEYOND:
             return self._give_up(label, name, "no change here expresses what it did")
-        if name not in REQUESTS and name != "RunInstances":
+        if name not in REQUESTS:
             return self._leave_out("calls that change no verdict")
         try:
             return self._changes(name, event, label)

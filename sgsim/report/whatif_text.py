@@ -89,6 +89,8 @@ def _traffic_summary(traffic: TrafficPart) -> str:
 
 
 def _live_summary(live: LiveForecast) -> str:
+    if not live.total:
+        return f"none open at {moment(live.now)}"
     words = {
         Fate.CUT: "cut now",
         Fate.UNDETERMINED: "undetermined",
@@ -101,7 +103,7 @@ def _live_summary(live: LiveForecast) -> str:
     if live.count[Fate.FAILS_ON_RECONNECT] == 1:
         words[Fate.FAILS_ON_RECONNECT] = "over already, fails on reconnect"
     parts = [f"{number(live.count[fate])} {text}" for fate, text in words.items() if live.count[fate]]
-    return f"{'; '.join(parts) or 'none'}; of {number(live.total)} open at {moment(live.now)}"
+    return f"{'; '.join(parts)}; of {number(live.total)} open at {moment(live.now)}"
 
 
 def _space_summary(report: WhatIfReport) -> str:
@@ -222,7 +224,7 @@ def _groups(report: WhatIfReport, change: TrafficChange) -> list[str]:
 def _live(report: WhatIfReport, live: LiveForecast, style: Style) -> Iterator[str]:
     yield ""
     yield f"{style.heading('Live connections')}  open at {moment(live.now)}: {number(live.total)}"
-    if not live.changes:
+    if live.total and not live.changes:
         yield "  the change does not matter to any of them"
     together: dict[tuple[str, ...], list[LiveChange]] = {}
     for change in live.changes:

@@ -268,3 +268,14 @@ def test_what_needs_traffic_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["whatif", SHOP, CHANGE, "--traffic", "no-such-file"]) == 1
     assert run(["whatif", SHOP, CHANGE, "--traffic", CAPTURE, "--vantage", "eni-0"]) == 1
     assert run(["whatif", SHOP, "no-such-file"]) == 1
+
+
+def test_words_for_none_and_for_one(capsys: pytest.CaptureFixture[str]) -> None:
+    """No connection is open before the capture begins; at its end some are."""
+    assert run(["whatif", SHOP, CHANGE, "--traffic", CAPTURE, "--at", "2026-03-02T08:00:00Z"]) == 0
+    text = capsys.readouterr().out
+    assert "none open at 2026-03-02 08:00:00 UTC" in text and "matter to any of them" not in text
+    for moment in (60, 300, 545):
+        assert run(["whatif", SHOP, CHANGE, "--traffic", CAPTURE, "--at", str(1_772_442_003 + moment)]) == 0
+        (line,) = (one for one in capsys.readouterr().out.split("\n") if one.startswith("  connections"))
+        assert " 1 survive " not in line
