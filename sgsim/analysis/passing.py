@@ -57,7 +57,7 @@ class Witness(NamedTuple):
 
 
 class _Kind(NamedTuple):
-    """What decides an interface's answers; () for what is no known interface."""
+    """What decides an interface's answers."""
 
     key: ViewKey
     subnet_id: str | None
