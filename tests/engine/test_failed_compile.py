@@ -1,4 +1,4 @@
-"""Law: what breaks off in the middle of a change, out of memory for one, harms neither that version nor those after it."""
+"""Law: a change that breaks off in the middle, out of memory for one, harms neither that version nor those after it."""
 
 from __future__ import annotations
 
