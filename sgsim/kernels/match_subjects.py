@@ -17,26 +17,34 @@ from sgsim.kernels._memory import (
     prefetch,
     put_i32,
     put_u8,
+    put_u64,
     trailing_zeros,
 )
-from sgsim.kernels.exempt import remote_hi, remote_lo
 from sgsim.kernels.match_context import (
+    ADDRESS_AT,
     ANSWER,
     DIRECTORY,
+    FAMILY,
     GROUPS,
+    HI,
     INTERFACE_CHUNKS,
     LIST_BOUNDS,
     LIST_HI,
     LIST_LENGTH,
     LIST_LO,
     LIST_UNRESOLVED,
+    LO,
+    LOW,
     NODE,
+    NODE_ROW,
+    NODE_TABLE,
     PAGE_AT,
     PAGE_ROW,
     PAIRS,
     PEER,
     RECORDS,
     SERVICE,
+    SERVICE_AT,
     START,
     STATE,
     SUBJECT,
@@ -49,6 +57,7 @@ from sgsim.kernels.match_context import (
     TRUTH_OFFSETS,
     TRUTH_REFERENCES,
     TRUTHS,
+    WORD,
 )
 from sgsim.kernels.match_rows import MAYBE
 from sgsim.kernels.match_slots import record_of, slot_of
@@ -57,6 +66,7 @@ from sgsim.kernels.match_store import NO_ROOM, join, subject_answer
 __all__ = ["add_subjects", "longest_entry", "reference_truth"]
 
 _LANES = 16
+_NOT_FOUND = -2  # instead of the length of an entry, or -1 for a reference
 
 
 @helper
@@ -67,74 +77,133 @@ def add_subjects(c: Number) -> Number:
     """
     directory, firsts, lasts = get_i64(c, DIRECTORY), get_i64(c, SUBJECT_FIRST), get_i64(c, SUBJECT_LAST)
     rows, tables, services = get_i64(c, SUBJECT_ROW), get_i64(c, SUBJECT_TABLE), get_i64(c, SERVICE)
-    asked_row, asked, used = get_i64(c, PAGE_ROW), get_i64(c, PAGE_AT), get_i64(c, SUBJECTS_USED)
+    held_row, held_at, held = get_i64(c, NODE_ROW), get_i64(c, NODE_TABLE), get_i64(c, WORD)
+    subjects, used = get_i64(c, SUBJECT), get_i64(c, SUBJECTS_USED)
     for i in range(used):
         first = 4 * get_i32(directory + 64 * get_i32(tables, i), 3)
         prefetch(firsts + first)
         prefetch(lasts + first)
-    kept = 0
+        prefetch(subjects + first)
+    kept: Number = 0
     for i in range(used):
         row, header = get_i32(rows, i), directory + 64 * get_i32(tables, i)
         service, end = get_u32(services, row), get_i32(header, 4)
         for s in range(get_i32(header, 3), end, _LANES):
-            held = held_by(firsts + 4 * s, lasts + 4 * s, min(_LANES, end - s), service)
-            while held != np.uint64(0):
-                put_i32(asked_row, kept, row)
-                put_i32(asked, kept, s + trailing_zeros(held))
-                held &= held - np.uint64(1)
-                kept += 1
-            if kept > PAIRS - _LANES:
-                if not ask(c, kept):
+            which = held_by(firsts + 4 * s, lasts + 4 * s, min(_LANES, end - s), service)
+            put_i32(held_row, kept, row)
+            put_i32(held_at, kept, s)
+            put_u64(held, kept, which)
+            kept += np.int64(which != np.uint64(0))
+            if kept == PAIRS // _LANES:
+                if not ask(c, list_rules(c, kept)):
                     return False
                 kept = 0
-    return ask(c, kept)
+    return ask(c, list_rules(c, kept))
+
+
+@helper
+def list_rules(c: Number, used: Number) -> Number:
+    """Rows (in PAGE_ROW) and rules (in PAGE_AT): for row NODE_ROW those from NODE_TABLE on that the bits of WORD name.
+
+    Returns how many. Nothing branches here and in `ask`, since nothing can be foreseen.
+    """
+    held_row, held_at, held = get_i64(c, NODE_ROW), get_i64(c, NODE_TABLE), get_i64(c, WORD)
+    rows, rules = get_i64(c, PAGE_ROW), get_i64(c, PAGE_AT)
+    put_u64(held, used, np.uint64(0))
+    which = get_u64(held, 0)
+    i: Number = 0
+    found = 0
+    while i < used:
+        put_i32(rows, found, get_i32(held_row, i))
+        put_i32(rules, found, get_i32(held_at, i) + trailing_zeros(which))
+        found += 1
+        which &= which - np.uint64(1)
+        done = np.int64(which == np.uint64(0))
+        i += done
+        which |= get_u64(held, i) & np.uint64(-done)
+    return found
 
 
 @helper
 def ask(c: Number, used: Number) -> Number:
-    """The rules PAGE_AT of the rows PAGE_ROW, whose services they hold, one by one. False if the store is full."""
-    subjects, answers, state = get_i64(c, SUBJECT), get_i64(c, ANSWER), get_i64(c, STATE)
-    start, peers, records, groups = get_i64(c, START), get_i64(c, PEER), get_i64(c, RECORDS), get_i64(c, GROUPS)
-    rows, rules, slots = get_i64(c, PAGE_ROW), get_i64(c, PAGE_AT), get_i64(c, NODE)
-    kept = 0
-    for i in range(used):  # references whose remote address is nobody's are out
-        row, s = get_i32(rows, i), get_i32(rules, i)
-        slot: Number = -1
-        out: Number = 0
-        if get_i32(subjects, s) >= 0:
-            peer = get_i32(peers, start + row)
-            out = np.int64(peer == -1)
-            if peer >= 0:
-                slot = slot_of(get_i64(c, INTERFACE_CHUNKS), peer)
-                prefetch(records + 32 * slot)
-        put_i32(rows, kept, row)
-        put_i32(rules, kept, s)
-        put_i32(slots, kept, slot)
-        kept += 1 - out
+    """Join the rules of `list_rules` that have the rows' remote addresses, in order. False if the store is full."""
+    subjects, start, peers = get_i64(c, SUBJECT), get_i64(c, START), get_i64(c, PEER)
+    rows, rules, found = get_i64(c, PAGE_ROW), get_i64(c, PAGE_AT), get_i64(c, NODE)
+    lists, references = get_i64(c, ADDRESS_AT), get_i64(c, SERVICE_AT)
+    used_lists: Number = 0
+    used_references: Number = 0
+    for i in range(used):
+        put_i32(found, i, _NOT_FOUND)
+        is_list = np.int64(get_i32(subjects, get_i32(rules, i)) < 0)
+        peer = get_i32(peers, start + get_i32(rows, i)) if peers != 0 else -1
+        put_i32(lists, used_lists, i)
+        put_i32(references, used_references, i)
+        used_lists += is_list
+        used_references += (1 - is_list) & np.int64(peer != -1)
+    find_entries(c, used_lists)
+    find_members(c, used_references)
+    kept: Number = 0
+    for i in range(used):
+        length = get_i32(found, i)
+        put_i32(rows, kept, get_i32(rows, i))
+        put_i32(rules, kept, get_i32(rules, i))
+        put_i32(found, kept, length)
+        kept += np.int64(length != _NOT_FOUND)
+    answers = get_i64(c, ANSWER)
     for i in range(kept):
-        slot = get_i32(slots, i)
-        if slot >= 0:
-            prefetch(groups + 4 * get_u32(records, 8 * slot))
-    for i in range(kept):
-        row, s = get_i32(rows, i), get_i32(rules, i)
-        subject, length = get_i32(subjects, s), -1
-        if subject >= 0:
-            truth = reference_truth(c, subject, get_i32(peers, start + row))
-        elif get_u8(get_i64(c, LIST_UNRESOLVED), -1 - subject) != 0:
-            truth = 1
+        row = get_i32(rows, i)
+        answer = subject_answer(c, get_i32(rules, i), get_i32(found, i))
+        if answer != NO_ROOM:
+            answer = join(c, get_i32(answers, row), answer)
+        if answer == NO_ROOM:
+            return False
+        put_i32(answers, row, answer)
+    return True
+
+
+@helper
+def find_entries(c: Number, used: Number) -> None:
+    """Set NODE to the length of the longest entry, where the prefix list of a rule has the remote address."""
+    subjects, state, unresolved = get_i64(c, SUBJECT), get_i64(c, STATE), get_i64(c, LIST_UNRESOLVED)
+    rows, rules, found, lists = get_i64(c, PAGE_ROW), get_i64(c, PAGE_AT), get_i64(c, NODE), get_i64(c, ADDRESS_AT)
+    low, hi, lo, four = get_i64(c, LOW), get_i64(c, HI), get_i64(c, LO), get_i64(c, FAMILY) == 4
+    for k in range(used):
+        i = get_i32(lists, k)
+        row, number = get_i32(rows, i), -1 - get_i32(subjects, get_i32(rules, i))
+        if get_u8(unresolved, number) != 0:
+            put_u8(state, row, get_u8(state, row) | MAYBE)
+        elif four:
+            put_i32(found, i, entry_or_none(longest_entry(c, number, np.uint64(0), np.uint64(get_u32(low, row)))))
         else:
-            length = longest_entry(c, -1 - subject, remote_hi(c, start + row), remote_lo(c, start + row))
-            truth = 0 if length < 0 else 2
+            put_i32(found, i, entry_or_none(longest_entry(c, number, get_u64(hi, row), get_u64(lo, row))))
+
+
+@helper(inline=True)
+def entry_or_none(length: Number) -> Number:
+    return length if length >= 0 else _NOT_FOUND
+
+
+@helper
+def find_members(c: Number, used: Number) -> None:
+    """Set NODE to -1, where the group that a rule refers to has the remote address."""
+    subjects, state, start, peers = get_i64(c, SUBJECT), get_i64(c, STATE), get_i64(c, START), get_i64(c, PEER)
+    rows, rules, found = get_i64(c, PAGE_ROW), get_i64(c, PAGE_AT), get_i64(c, NODE)
+    references, chunks = get_i64(c, SERVICE_AT), get_i64(c, INTERFACE_CHUNKS)
+    records, groups = get_i64(c, RECORDS), get_i64(c, GROUPS)
+    for k in range(used):
+        peer = get_i32(peers, start + get_i32(rows, get_i32(references, k)))
+        prefetch(records + 32 * slot_of(chunks, max(0, peer)))
+    for k in range(used):
+        peer = get_i32(peers, start + get_i32(rows, get_i32(references, k)))
+        prefetch(groups + 4 * get_u32(records, 8 * slot_of(chunks, max(0, peer))))
+    for k in range(used):
+        i = get_i32(references, k)
+        row = get_i32(rows, i)
+        truth = reference_truth(c, get_i32(subjects, get_i32(rules, i)), get_i32(peers, start + row))
         if truth == 1:
             put_u8(state, row, get_u8(state, row) | MAYBE)
         elif truth == 2:
-            found = subject_answer(c, s, length)
-            if found != NO_ROOM:
-                found = join(c, get_i32(answers, row), found)
-            if found == NO_ROOM:
-                return False
-            put_i32(answers, row, found)
-    return True
+            put_i32(found, i, -1)
 
 
 @helper
