@@ -62,7 +62,7 @@ def _aims(results: dict[str, Any]) -> str:
 def _families(cases: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Cases that belong into one table: their names begin alike, or with a number."""
     found: dict[str, dict[str, Any]] = {}
-    for name, case in cases.items():
+    for name, case in sorted(cases.items(), key=lambda case: _size(case[0]) or 0):  # kept results are in no order
         first = re.split(r"[ ,]", name)[0]
         found.setdefault("" if first[0].isdigit() else first, {})[name] = case
     return found
@@ -85,9 +85,10 @@ def _question(name: str, question: dict[str, Any], plots: Path) -> str:
 
 
 def _table(question: dict[str, Any], cases: dict[str, Any]) -> str:
-    """A row a contender: its speed, and how many times as fast sgsim is."""
+    """A row a contender, the fastest first: its speed, and how many times as fast sgsim is."""
     ours = question["ours"]
-    entries = list(dict.fromkeys(entry for case in cases.values() for entry in case["entries"]))
+    speeds = {entry: rate(case, entry) for case in cases.values() for entry in case["entries"]}
+    entries = sorted(speeds, key=lambda entry: (entry != ours, -speeds[entry]))
     header = "".join(f" {name} | sgsim × |" for name in cases)
     rows = [f"| {question['unit']} a second |{header}", "|---|" + "---:|---:|" * len(cases)]
     for entry in entries:
