@@ -95,7 +95,7 @@ def test_compile(benchmark: Any, groups: int, size: int) -> None:
     a_rule = snapshot.tables.nbytes / (groups * size)
     benchmark.extra_info["bytes_per_rule"] = a_rule
     RATES[f"compile {groups:,} × {size:,}", f"{a_rule:.0f} bytes a rule, rules/s"] = groups * size / seconds
-    assert a_rule < 200
+    assert snapshot.tables.nbytes < 200 * groups * size + 16_384  # some kilobytes whatever the rules
 
 
 @pytest.fixture(scope="module", autouse=True)
